@@ -1,0 +1,42 @@
+/* From text to token ids and back, as the model's file defines it (keys tokenizer.ggml.*): byte-level BPE ("gpt2") with
+ * the pre-tokenizer that tokenizer.ggml.pre names, and SentencePiece-style BPE ("llama"). Immutable once made: any thread. */
+#ifndef BP_TEXT_TOKENIZER_H
+#define BP_TEXT_TOKENIZER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "backplane/status.h"
+#include "core/base/text.h"
+#include "core/gguf/gguf.h"
+
+typedef struct bp_tokenizer bp_tokenizer;
+
+typedef struct bp_tokens { /* a list of ids that grows; all zeros is empty; free ids with free() */
+    int32_t *ids;
+    size_t count, capacity;
+} bp_tokens;
+
+enum { BP_TOKENIZE_SPECIAL = 1 /* parse special tokens in the text */, BP_TOKENIZE_NO_BOS = 2 /* add no BOS or EOS */ };
+
+/* The file outlives the tokenizer. */
+bp_status bp_tokenizer_new(const bp_gguf *file, bp_tokenizer **out, bp_error *error);
+void bp_tokenizer_free(bp_tokenizer *tokenizer);
+
+/* Append the ids of text (UTF-8; invalid bytes are encoded by bytes). flags: BP_TOKENIZE_*. */
+bp_status bp_tokenize(const bp_tokenizer *t, const char *text, size_t n, uint32_t flags, bp_tokens *out, bp_error *e);
+
+int32_t bp_vocab_size(const bp_tokenizer *t);
+int32_t bp_token_bos(const bp_tokenizer *t); /* -1: none */
+int32_t bp_token_eos(const bp_tokenizer *t);
+bool bp_token_ends(const bp_tokenizer *t, int32_t id); /* end of text, of turn, of message */
+bool bp_token_is_special(const bp_tokenizer *t, int32_t id); /* control token */
+int32_t bp_token_find(const bp_tokenizer *t, const char *text); /* the token of exactly this text (as the file has it), -1 */
+
+/* Append the exact bytes of one token (control tokens: nothing unless special). May be part of a UTF-8 character. */
+bp_status bp_token_bytes(const bp_tokenizer *t, int32_t id, bool special, bp_text *out, bp_error *e);
+/* Append the text of ids: what is tokenized comes back (for SPM the space that encoding put first is taken off). */
+bp_status bp_detokenize(const bp_tokenizer *t, const int32_t *ids, size_t n, bool special, bp_text *out, bp_error *e);
+
+#endif
