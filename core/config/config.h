@@ -23,8 +23,8 @@ typedef struct bp_config bp_config;
  * An empty variable counts as not there. */
 bp_status bp_config_new(bp_config **out, bp_error *error);
 void bp_config_free(bp_config *config);
-/* Read an INI file (inih). Unknown sections or keys, and values of the wrong kind, are errors with file and line. A bare
- * name that is no file here is looked for in share/backplane/configs of the installation that the command is from. */
+/* Read an INI file (inih). Unknown sections or keys, and values of the wrong kind, are errors with file and line. A
+ * bare name that is no file here is looked for in share/backplane/configs of the installation that the command is from. */
 bp_status bp_config_load(bp_config *config, const char *path, bp_error *error);
 /* Parse argv: options as "-m X", "--model X", "--model=X"; a bool flag takes no value ("--no-…" unsets). --config is
  * loaded first. own/n_own: further flags of this command, given as bp_own_flag. Leftover words are an error.
@@ -35,7 +35,8 @@ typedef struct bp_own_flag {
     const char *help;
     const char *value;  /* out: the value, or "" for a flag without one that was given; NULL: not given */
 } bp_own_flag;
-bp_status bp_config_arguments(bp_config *config, int argc, char **argv, bp_own_flag *own, uint32_t n_own, bp_error *error);
+bp_status bp_config_arguments(bp_config *config, int argc, char **argv, bp_own_flag *own, uint32_t n_own,
+                              bp_error *error);
 bool bp_config_wants_help(const bp_config *config);  /* -h or --help was given */
 bool bp_config_wants_print(const bp_config *config); /* --print-config was given */
 /* --help text: usage line, own flags, then all options. */

@@ -15,17 +15,21 @@ typedef struct bp_open_device {
     bp_device *handle;
 } bp_open_device;
 
-/* Find a plugin by name ("cpu") or path (has a '/'), check the file (regular; owned by root or the user; neither it nor its
- * folder, resolved, writable by group or others unless the folder is sticky; ELF note with this ABI major), load it once in
- * a forked probe, then here (RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE), query it and check its tables. A plugin already loaded is given again.
- * Names are searched in --plugin-path, then BP's own backend folders (beside the executable: ../lib/backplane, and the build tree's
- * ../backends); never the current directory, never LD_LIBRARY_PATH. config lives as long as the process. */
+/* Find a plugin by name ("cpu") or path (has a '/'), check the file (regular; it and all folders above it, resolved,
+ * are owned by root or the user and not writable by group or others, except sticky folders; ELF note with this ABI
+ * major), load it once in a forked probe, then here (RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE), query it and check its
+ * tables. A plugin already loaded is given again, and so is the failure of one whose query or tables were refused.
+ * Names are searched in --plugin-path, then BP's own folders (beside the executable: ../lib/backplane, its lib64
+ * and multiarch forms, and the build tree's ../backends); never the current directory, never LD_LIBRARY_PATH.
+ * config lives as long as the process. */
 bp_status bp_plugin_load(bp_config *config, const char *name_or_path, const bp_backend **out, bp_error *error);
 
 /* Open device `index` of a loaded backend; then refuse configuration keys that nobody read. Close: out->api->close. */
-bp_status bp_device_open(bp_config *config, const bp_backend *backend, uint32_t index, bp_open_device *out, bp_error *error);
+bp_status bp_device_open(bp_config *config, const bp_backend *backend, uint32_t index, bp_open_device *out,
+                         bp_error *error);
 
-/* Open the device that the configuration selects. auto: the first of cuda, cpu, reference that loads and has a device. */
+/* Open the device that the configuration selects. auto: the first of cuda, cpu, reference that loads and whose device 0
+ * opens; keys that it leaves unread are an error even then. */
 bp_status bp_device_select(bp_config *config, bp_open_device *out, bp_error *error);
 
 /* --list-backends: each backend found, its devices, or the reason why it was refused. */

@@ -1,3 +1,4 @@
+#define _GNU_SOURCE
 /* Base: sizes, cursors, texts, maps, errors. */
 #include <stdarg.h>
 #include <stddef.h>

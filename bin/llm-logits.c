@@ -1,0 +1,101 @@
+/* llm-logits: the logits that a model gives, as JSON: the tests' window into the model. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/fail.h"
+#include "core/base/size.h"
+#include "core/run/session.h"
+
+enum { OWN_TOKENS, OWN_ALL, OWN_CHUNK, OWN_GREEDY };
+
+static bp_status parse_ids(const char *text, bp_tokens *out, bp_error *error) {
+    for (const char *at = text; *at;) {
+        char *end;
+        errno = 0;
+        long id = strtol(at, &end, 10);
+        if (end == at || errno || id < 0 || id > INT32_MAX || (*end && *end != ','))
+            return bp_fail(error, BP_E_INVALID, "--tokens: '%.20s' is not a list of token ids like 1,2,3", at);
+        if (!bp_grow((void **)&out->ids, &out->capacity, out->count + 1, sizeof *out->ids)) return bp_fail(error, BP_E_NO_MEMORY, "out of memory");
+        out->ids[out->count++] = (int32_t)id;
+        at = *end ? end + 1 : end;
+    }
+    return out->count ? BP_OK : bp_fail(error, BP_E_INVALID, "--tokens is empty");
+}
+
+static void print_row(const float *row, int64_t n) {
+    putchar('[');
+    for (int64_t i = 0; i < n; i++) printf("%s%.9g", i ? "," : "", (double)row[i]);
+    putchar(']');
+}
+
+/* Feed in pieces of `chunk` tokens (0: all at once); prints one row, or with all each row. */
+static bp_status print_logits(bp_session *s, const bp_tokens *tokens, bool all, size_t chunk, bp_error *error) {
+    const int64_t n_vocab = s->model->hp.n_vocab;
+    const float *logits = NULL;
+    if (!chunk) chunk = tokens->count;
+    printf(all ? "{\"logits\": [" : "{\"logits\": ");
+    for (size_t at = 0; at < tokens->count; at += chunk) {
+        size_t now = BP_MIN(chunk, tokens->count - at);
+        bp_status status = bp_run_feed(s->run, tokens->ids + at, (int64_t)now, all, &logits, error);
+        if (status) return status;
+        for (size_t i = 0; all && i < now; i++) {
+            if (at + i) putchar(',');
+            print_row(logits + i * (size_t)n_vocab, n_vocab);
+        }
+    }
+    if (all) putchar(']');
+    else print_row(logits, n_vocab);
+    return BP_OK;
+}
+
+static int32_t argmax(const float *row, int64_t n) {
+    int64_t best = 0;
+    for (int64_t i = 1; i < n; i++)
+        if (row[i] > row[best]) best = i;
+    return (int32_t)best;
+}
+
+/* Continue with the likeliest token n times; the first comes from the last row printed. */
+static bp_status print_greedy(bp_session *s, const bp_tokens *tokens, int64_t n, bp_error *error) {
+    const float *logits = NULL;
+    bp_run_truncate(s->run, (int64_t)tokens->count - 1);
+    int32_t next = tokens->ids[tokens->count - 1];
+    printf(", \"greedy\": [");
+    for (int64_t i = 0; i < n; i++) {
+        bp_status status = bp_run_feed(s->run, &next, 1, false, &logits, error);
+        if (status) return status;
+        next = argmax(logits, s->model->hp.n_vocab);
+        printf("%s%d", i ? "," : "", next);
+    }
+    putchar(']');
+    return BP_OK;
+}
+
+int main(int argc, char **argv) {
+    bp_own_flag own[] = {
+        [OWN_TOKENS] = { "--tokens", true, "token ids to feed, like 1,2,3", NULL },
+        [OWN_ALL] = { "--all", false, "logits of every position, not of the last alone", NULL },
+        [OWN_CHUNK] = { "--chunk", true, "feed this many tokens at a time (default: all at once)", NULL },
+        [OWN_GREEDY] = { "--greedy", true, "also the ids of this many greedy continuation tokens", NULL },
+    };
+    bp_config *config;
+    bp_error error = BP_ERROR_INIT;
+    bool done;
+    int exit_status = bp_command_begin(argc, argv, "print the logits of a model", own, BP_COUNT(own), &config, &done);
+    bp_tokens tokens = { 0 };
+    bp_session session = { 0 };
+    if (!done) {
+        bp_status status = parse_ids(own[OWN_TOKENS].value ? own[OWN_TOKENS].value : "", &tokens, &error);
+        if (!status) status = bp_session_open(config, false, &session, &error);
+        long chunk = own[OWN_CHUNK].value ? strtol(own[OWN_CHUNK].value, NULL, 10) : 0;
+        if (!status) status = print_logits(&session, &tokens, own[OWN_ALL].value, chunk > 0 ? (size_t)chunk : 0, &error);
+        if (!status && own[OWN_GREEDY].value) status = print_greedy(&session, &tokens, strtol(own[OWN_GREEDY].value, NULL, 10), &error);
+        if (!status) puts("}");
+        if (status) exit_status = bp_command_fail("llm-logits", &error);
+    }
+    bp_session_close(&session);
+    free(tokens.ids);
+    bp_config_free(config);
+    return exit_status;
+}

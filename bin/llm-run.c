@@ -1,0 +1,244 @@
+/* llm-run: text in, the model's continuation or answer out. Text alone on stdout; messages and timings on stderr. */
+#define _GNU_SOURCE
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/base/fail.h"
+#include "core/base/file.h"
+#include "core/base/size.h"
+#include "core/run/sampler.h"
+#include "core/run/session.h"
+#include "core/text/chat.h"
+
+enum { OWN_PROMPT, OWN_FILE, OWN_COUNT, OWN_CHAT, OWN_JSON, OWN_EXPLAIN, OWN_PROFILE, OWN_LIST, OWN_TIMINGS, OWN_SPECIAL };
+enum { MAX_PROMPT_BYTES = 64 << 20, DEFAULT_TOKENS = 128 };
+
+static volatile sig_atomic_t interrupted;
+static void on_interrupt(int signal_number) {
+    (void)signal_number;
+    interrupted = 1;
+}
+
+static double now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+typedef struct generation {
+    bp_session *session;
+    bp_sampler *sampler;
+    int64_t limit;
+    bool json;
+    bp_text pending; /* bytes that do not yet end a UTF-8 character */
+    bp_text answer;  /* all bytes, for the history of a chat */
+    int64_t n_prompt, n_made;
+    double prompt_seconds, made_seconds;
+} generation;
+
+/* Write all whole characters of the pending bytes; with `end` the rest as well. */
+static void flush_text(generation *g, bool end) {
+    size_t at = 0;
+    while (at < g->pending.size) {
+        int n = bp_utf8_length(g->pending.data + at, g->pending.size - at);
+        if (n < 0 && !end) break;
+        at += n > 0 ? (size_t)n : 1;
+    }
+    fwrite(bp_text_get(&g->pending), 1, at, stdout);
+    fflush(stdout);
+    if (at) memmove(g->pending.data, g->pending.data + at, g->pending.size - at);
+    g->pending.size -= at;
+}
+
+static void print_json(int32_t id, const bp_text *piece, float logprob) {
+    bp_text line = { 0 };
+    bp_text_format(&line, "{\"id\": %d, \"text\": \"", id);
+    bp_text_json(&line, bp_text_get(piece), piece->size);
+    bp_text_format(&line, "\", \"logprob\": %.6g}\n", (double)logprob);
+    fputs(bp_text_get(&line), stdout);
+    fflush(stdout);
+    bp_text_free(&line);
+}
+
+static bp_status show(generation *g, int32_t id, float logprob, bp_error *error) {
+    bp_text piece = { 0 };
+    bp_status status = bp_token_bytes(g->session->tokenizer, id, false, &piece, error);
+    bp_text_add(&g->answer, bp_text_get(&piece), piece.size);
+    if (g->json) {
+        print_json(id, &piece, logprob);
+    } else {
+        bp_text_add(&g->pending, bp_text_get(&piece), piece.size);
+        flush_text(g, false);
+    }
+    bp_text_free(&piece);
+    return status;
+}
+
+static bp_status generate(generation *g, const bp_tokens *prompt, bp_error *error) {
+    const float *logits;
+    int32_t id;
+    float logprob;
+    double begin = now();
+    bp_status status = bp_run_feed(g->session->run, prompt->ids, (int64_t)prompt->count, false, &logits, error);
+    for (size_t i = 0; i < prompt->count; i++) bp_sampler_accept(g->sampler, prompt->ids[i]);
+    g->n_prompt += (int64_t)prompt->count;
+    g->prompt_seconds += now() - begin;
+    begin = now();
+    for (int64_t i = 0; !status && i < g->limit && !interrupted; i++) {
+        status = bp_sampler_next(g->sampler, logits, (int32_t)g->session->model->hp.n_vocab, &id, &logprob);
+        if (status) bp_fail(error, status, "the model gave no token to choose: all its logits are NaN or -infinity");
+        if (status || bp_token_ends(g->session->tokenizer, id)) break;
+        bp_sampler_accept(g->sampler, id);
+        status = show(g, id, logprob, error);
+        g->n_made++;
+        if (bp_run_length(g->session->run) >= bp_run_context(g->session->run)) break;
+        if (!status && i + 1 < g->limit) status = bp_run_feed(g->session->run, &id, 1, false, &logits, error);
+    }
+    g->made_seconds += now() - begin;
+    if (!g->json) flush_text(g, true);
+    return status;
+}
+
+static bp_status run_prompt(generation *g, const char *text, size_t n, uint32_t flags, bp_error *error) {
+    bp_tokens tokens = { 0 };
+    bp_status status = bp_tokenize(g->session->tokenizer, text, n, flags, &tokens, error);
+    if (!status && !tokens.count) status = bp_fail(error, BP_E_INVALID, "the prompt is empty");
+    if (!status) status = generate(g, &tokens, error);
+    free(tokens.ids);
+    return status;
+}
+
+typedef struct history {
+    bp_chat_message *messages;
+    size_t count, capacity;
+} history;
+
+static void forget(history *h) {
+    for (size_t i = 0; i < h->count; i++) free((void *)h->messages[i].content);
+    h->count = 0;
+}
+
+static bp_status say(history *h, const char *role, const char *content, bp_error *error) {
+    char *copy = strdup(content);
+    if (!copy || !bp_grow((void **)&h->messages, &h->capacity, h->count + 1, sizeof *h->messages)) {
+        free(copy);
+        return bp_fail(error, BP_E_NO_MEMORY, "out of memory");
+    }
+    h->messages[h->count++] = (bp_chat_message){ .role = role, .content = copy };
+    return BP_OK;
+}
+
+/* One turn: the whole conversation is rendered and computed anew. */
+static bp_status chat_turn(generation *g, const bp_chat_format *format, history *h, const char *line, bp_error *error) {
+    bp_text prompt = { 0 };
+    bp_status status = say(h, "user", line, error);
+    if (!status) status = bp_chat_render(format, h->messages, h->count, true, &prompt, error);
+    bp_run_truncate(g->session->run, 0);
+    bp_sampler_reset(g->sampler);
+    bp_text_clear(&g->answer);
+    if (!status) status = run_prompt(g, bp_text_get(&prompt), prompt.size, BP_TOKENIZE_SPECIAL, error);
+    if (!status) status = say(h, "assistant", bp_text_get(&g->answer), error);
+    bp_text_free(&prompt);
+    interrupted = 0;
+    return status;
+}
+
+static bp_status chat(generation *g, const char *first, bp_error *error) {
+    const bp_chat_format *format = bp_chat_detect(g->session->model->file, error);
+    if (!format) return error->status;
+    history h = { 0 };
+    char *line = NULL;
+    size_t room = 0;
+    bp_status status = first ? chat_turn(g, format, &h, first, error) : BP_OK;
+    if (first) putchar('\n');
+    while (!status && !first) {
+        if (isatty(STDIN_FILENO)) fputs("> ", stderr);
+        ssize_t n = getline(&line, &room, stdin);
+        if (n < 0) break;
+        while (n > 0 && (line[n - 1] == '\n' || line[n - 1] == '\r')) line[--n] = '\0';
+        if (!strcmp(line, "/quit")) break;
+        if (!strcmp(line, "/help")) fputs("/clear forgets the conversation, /quit ends; Ctrl-C stops an answer\n", stderr);
+        else if (!strcmp(line, "/clear")) forget(&h);
+        else if (line[0] == '/') fprintf(stderr, "unknown command %s: try /help\n", line);
+        else if (n) {
+            status = chat_turn(g, format, &h, line, error);
+            putchar('\n');
+        }
+    }
+    forget(&h);
+    free(h.messages);
+    free(line);
+    return status;
+}
+
+static bp_status complete(generation *g, const bp_own_flag *own, bp_error *error) {
+    bp_text text = { 0 };
+    bp_status status = BP_OK;
+    if (own[OWN_PROMPT].value) bp_text_adds(&text, own[OWN_PROMPT].value);
+    else status = bp_file_read(own[OWN_FILE].value ? own[OWN_FILE].value : "-", MAX_PROMPT_BYTES, &text, error);
+    if (!status) status = run_prompt(g, bp_text_get(&text), text.size, own[OWN_SPECIAL].value ? BP_TOKENIZE_SPECIAL : 0, error);
+    if (!g->json) putchar('\n');
+    bp_text_free(&text);
+    return status;
+}
+
+static void print_timings(const generation *g) {
+    fprintf(stderr, "prompt: %lld tokens, %.1f tokens/s; generated: %lld tokens, %.1f tokens/s\n", (long long)g->n_prompt,
+            (double)g->n_prompt / BP_MAX(g->prompt_seconds, 1e-9), (long long)g->n_made, (double)g->n_made / BP_MAX(g->made_seconds, 1e-9));
+}
+
+static bp_status run(bp_config *config, const bp_own_flag *own, bp_error *error) {
+    if (own[OWN_LIST].value) return bp_plugin_list(config, stdout, error);
+    bp_session session;
+    generation g = { .session = &session, .limit = DEFAULT_TOKENS, .json = own[OWN_JSON].value };
+    if (own[OWN_COUNT].value) {
+        char *end;
+        g.limit = strtoll(own[OWN_COUNT].value, &end, 10);
+        if (*end || end == own[OWN_COUNT].value || g.limit < -1) return bp_fail(error, BP_E_INVALID, "-n '%s' is not a number of tokens", own[OWN_COUNT].value);
+        if (g.limit == -1) g.limit = INT64_MAX;
+    }
+    bp_status status = bp_session_open(config, true, &session, error);
+    if (status) return status;
+    bp_sampler_settings settings = bp_sampler_settings_from(config);
+    status = bp_sampler_new(&settings, &g.sampler, error);
+    if (own[OWN_EXPLAIN].value) {
+        bp_run_explain(session.run, stdout);
+    } else if (!status) {
+        if (own[OWN_PROFILE].value) status = bp_run_profile(session.run, true, error);
+        if (!status) status = own[OWN_CHAT].value ? chat(&g, own[OWN_PROMPT].value, error) : complete(&g, own, error);
+        if (!status && (own[OWN_TIMINGS].value || isatty(STDERR_FILENO))) print_timings(&g);
+        if (!status && own[OWN_PROFILE].value) bp_run_profile_print(session.run, stderr);
+    }
+    bp_sampler_free(g.sampler);
+    bp_text_free(&g.pending);
+    bp_text_free(&g.answer);
+    bp_session_close(&session);
+    return status;
+}
+
+int main(int argc, char **argv) {
+    bp_own_flag own[] = {
+        [OWN_PROMPT] = { "-p,--prompt", true, "text to continue (with --chat: one question)", NULL },
+        [OWN_FILE] = { "-f,--file", true, "read the text from a file (-: stdin, the default)", NULL },
+        [OWN_COUNT] = { "-n,--n-predict", true, "tokens to generate at most (default 128; -1: to the context's end)", NULL },
+        [OWN_CHAT] = { "--chat", false, "hold a conversation", NULL },
+        [OWN_JSON] = { "--json", false, "print one JSON object a token: id, text, logprob", NULL },
+        [OWN_EXPLAIN] = { "--explain", false, "print where everything runs, and end", NULL },
+        [OWN_PROFILE] = { "--profile", false, "print the time of each op at the end", NULL },
+        [OWN_LIST] = { "--list-backends", false, "print the backends that were found and their devices, and end", NULL },
+        [OWN_TIMINGS] = { "--timings", false, "print speeds at the end, also where stderr is no terminal", NULL },
+        [OWN_SPECIAL] = { "--special", false, "parse special tokens in the prompt", NULL },
+    };
+    bp_config *config;
+    bp_error error = BP_ERROR_INIT;
+    bool done;
+    int exit_status = bp_command_begin(argc, argv, "continue a text with a language model", own, BP_COUNT(own), &config, &done);
+    struct sigaction action = { .sa_handler = on_interrupt, .sa_flags = SA_RESETHAND };
+    sigaction(SIGINT, &action, NULL);
+    if (!done && run(config, own, &error)) exit_status = bp_command_fail("llm-run", &error);
+    bp_config_free(config);
+    return exit_status;
+}

@@ -1,0 +1,132 @@
+/* llm-tokenize: text to the token ids of a model, and back. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/fail.h"
+#include "core/base/file.h"
+#include "core/config/config.h"
+#include "core/text/tokenizer.h"
+
+enum { PROMPT, FILE_FLAG, SPECIAL, NO_BOS, IDS, DECODE, N_FLAGS };
+enum { EXIT_FAILED = 1, EXIT_USAGE = 2 };
+enum { TEXT_LIMIT = 1 << 27 };
+
+static bp_own_flag flags[N_FLAGS] = {
+    [PROMPT] = { "-p,--prompt", true, "the text", NULL },
+    [FILE_FLAG] = { "-f,--file", true, "read the text from a file; - is stdin (the default)", NULL },
+    [SPECIAL] = { "--special", false, "parse special tokens in the text, and show them when decoding", NULL },
+    [NO_BOS] = { "--no-bos", false, "add no tokens at the begin and end", NULL },
+    [IDS] = { "--ids", false, "print one JSON array of ids", NULL },
+    [DECODE] = { "--decode", true, "print the text of ids: 1,2,3", NULL },
+};
+
+static bp_status parse_ids(const char *list, bp_text *ids, bp_error *error) {
+    for (const char *at = list; *at;) {
+        char *end;
+        long id = strtol(at, &end, 10);
+        if (end == at || id < 0 || id > INT32_MAX || (*end && *end != ','))
+            return bp_fail(error, BP_E_INVALID, "--decode: no id at \"%.32s\" (write 1,2,3)", at);
+        int32_t number = (int32_t)id;
+        bp_text_add(ids, (const char *)&number, sizeof number);
+        at = *end ? end + 1 : end;
+    }
+    return ids->failed ? bp_fail(error, BP_E_NO_MEMORY, "--decode: out of memory") : BP_OK;
+}
+
+static bp_status decode(const bp_tokenizer *t, bp_error *error) {
+    bp_text ids = { 0 }, text = { 0 };
+    bp_status status = parse_ids(flags[DECODE].value, &ids, error);
+    size_t n = ids.size / sizeof(int32_t);
+    if (status == BP_OK)
+        status = bp_detokenize(t, (const int32_t *)(const void *)ids.data, n, flags[SPECIAL].value, &text, error);
+    if (status == BP_OK && text.size) fwrite(text.data, 1, text.size, stdout);
+    bp_text_free(&ids);
+    bp_text_free(&text);
+    return status;
+}
+
+static void print_array(const bp_tokens *tokens) {
+    putchar('[');
+    for (size_t i = 0; i < tokens->count; i++) printf(i ? ", %d" : "%d", tokens->ids[i]);
+    puts("]");
+}
+
+static bp_status print_table(const bp_tokenizer *t, const bp_tokens *tokens, bp_error *error) {
+    bp_text piece = { 0 }, line = { 0 };
+    bp_status status = BP_OK;
+    for (size_t i = 0; status == BP_OK && i < tokens->count; i++) {
+        bp_text_clear(&piece);
+        bp_text_clear(&line);
+        status = bp_token_bytes(t, tokens->ids[i], true, &piece, error);
+        bp_text_json(&line, bp_text_get(&piece), piece.size);
+        if (status == BP_OK) printf("%7d  \"%s\"\n", tokens->ids[i], bp_text_get(&line));
+    }
+    bp_text_free(&piece);
+    bp_text_free(&line);
+    return status;
+}
+
+static bp_status read_text(bp_text *text, bp_error *error) {
+    const char *path = flags[FILE_FLAG].value ? flags[FILE_FLAG].value : "-";
+    if (!flags[PROMPT].value) return bp_file_read(path, TEXT_LIMIT, text, error);
+    bp_text_adds(text, flags[PROMPT].value);
+    return text->failed ? bp_fail(error, BP_E_NO_MEMORY, "the prompt: out of memory") : BP_OK;
+}
+
+static bp_status encode(const bp_tokenizer *t, bp_error *error) {
+    bp_text text = { 0 };
+    bp_tokens tokens = { 0 };
+    uint32_t how = (flags[SPECIAL].value ? BP_TOKENIZE_SPECIAL : 0) | (flags[NO_BOS].value ? BP_TOKENIZE_NO_BOS : 0);
+    bp_status status = read_text(&text, error);
+    if (status == BP_OK) status = bp_tokenize(t, bp_text_get(&text), text.size, how, &tokens, error);
+    if (status == BP_OK && flags[IDS].value) print_array(&tokens);
+    else if (status == BP_OK) status = print_table(t, &tokens, error);
+    free(tokens.ids);
+    bp_text_free(&text);
+    return status;
+}
+
+static bp_status work(const char *path, bp_error *error) {
+    bp_gguf *file = NULL;
+    bp_tokenizer *t = NULL;
+    bp_status status = bp_gguf_open(path, &file, error);
+    if (status == BP_OK) status = bp_tokenizer_new(file, &t, error);
+    if (status == BP_OK) status = flags[DECODE].value ? decode(t, error) : encode(t, error);
+    if (status == BP_OK && (fflush(stdout) || ferror(stdout)))
+        status = bp_fail(error, BP_E_IO, "cannot write to the standard output");
+    bp_tokenizer_free(t);
+    if (file) bp_gguf_close(file);
+    return status;
+}
+
+static int report(const bp_error *error, int exit_status) {
+    fprintf(stderr, "llm-tokenize: %s\n", error->message);
+    return exit_status;
+}
+
+static int run(bp_config *config, int argc, char **argv) {
+    bp_error error = BP_ERROR_INIT;
+    if (bp_config_arguments(config, argc, argv, flags, N_FLAGS, &error)) return report(&error, EXIT_USAGE);
+    if (bp_config_wants_help(config)) {
+        bp_config_help(stdout, "llm-tokenize", "text to the token ids of a model, and back", flags, N_FLAGS);
+        return 0;
+    }
+    if (bp_config_wants_print(config)) {
+        bp_config_print(config, stdout);
+        return 0;
+    }
+    const char *path = bp_config_text(config, BP_OPT_MODEL);
+    if (path) return work(path, &error) == BP_OK ? 0 : report(&error, EXIT_FAILED);
+    bp_fail(&error, BP_E_INVALID, "no model given: use -m FILE.gguf");
+    return report(&error, EXIT_USAGE);
+}
+
+int main(int argc, char **argv) {
+    bp_error error = BP_ERROR_INIT;
+    bp_config *config = NULL;
+    if (bp_config_new(&config, &error)) return report(&error, EXIT_USAGE);
+    int exit_status = run(config, argc, argv);
+    bp_config_free(config);
+    return exit_status;
+}

@@ -1,0 +1,48 @@
+/* Building an op graph. Shapes are inferred and checked as nodes are added; the first error is kept, later calls then do
+ * nothing, and bp_builder_finish reports it. One thread. Values are named by index, as in bp_graph. */
+#ifndef BP_GRAPH_BUILDER_H
+#define BP_GRAPH_BUILDER_H
+
+#include "backplane/graph.h"
+#include "backplane/status.h"
+
+typedef struct bp_builder bp_builder;
+
+bp_builder *bp_builder_new(void); /* NULL: out of memory */
+void bp_builder_free(bp_builder *b);
+/* The finished graph, which lives as long as the builder. */
+bp_status bp_builder_finish(bp_builder *b, bp_graph **graph, bp_error *error);
+/* Keep an error, as the builder's own checks do. */
+void bp_builder_fail(bp_builder *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* A dimension that is a symbol (made on first use), or a number. */
+bp_dim bp_symbol(bp_builder *b, const char *name);
+static inline bp_dim bp_number(int64_t n) { return (bp_dim){ n, 0, 0, 0 }; }
+
+/* A value bound from outside. dims: rank of them. */
+uint32_t bp_bound_value(bp_builder *b, uint32_t role, uint32_t type, uint32_t rank, const bp_dim *dims, const char *name);
+
+/* Nodes; each returns its (first) output's index. Meaning and shapes: backplane/ops.h. BP_NONE leaves an input out. */
+uint32_t bp_embed_rows(bp_builder *b, uint32_t table, uint32_t ids, float scale);
+uint32_t bp_matmul(bp_builder *b, uint32_t w, uint32_t x, uint32_t bias);
+uint32_t bp_matmul_experts(bp_builder *b, uint32_t w, uint32_t x, uint32_t ids, uint32_t bias);
+uint32_t bp_route_experts(bp_builder *b, uint32_t logits, uint32_t bias, bp_route_experts_params p, uint32_t *weights);
+uint32_t bp_combine_experts(bp_builder *b, uint32_t x, uint32_t weights);
+/* y = norm(x + residual); *sum, where not NULL, is x + residual. op is BP_OP_RMS_NORM or BP_OP_LAYER_NORM. */
+uint32_t bp_norm(bp_builder *b, uint32_t op, uint32_t x, uint32_t residual, uint32_t weight, uint32_t bias, bp_norm_params p,
+                 uint32_t *sum);
+uint32_t bp_rope(bp_builder *b, uint32_t x, uint32_t positions, uint32_t factors, bp_rope_params p);
+void bp_kv_write(bp_builder *b, uint32_t k, uint32_t v, uint32_t slots, uint32_t k_cache, uint32_t v_cache, uint32_t n_head_kv);
+typedef struct bp_attention_inputs {
+    uint32_t q, k_cache, v_cache, positions, sequences, block_table, kv_len, kv_start, sinks;
+} bp_attention_inputs;
+uint32_t bp_attention(bp_builder *b, const bp_attention_inputs *in, bp_attention_params p);
+uint32_t bp_add(bp_builder *b, uint32_t a, uint32_t c);
+uint32_t bp_mul(bp_builder *b, uint32_t a, uint32_t c);
+uint32_t bp_scale(bp_builder *b, uint32_t x, float scale, float bias);
+uint32_t bp_glu(bp_builder *b, uint32_t gate, uint32_t up, bp_glu_params p);
+uint32_t bp_gather_rows(bp_builder *b, uint32_t x, uint32_t ids);
+/* Make a temporary value an output of the graph, under a name. */
+void bp_output(bp_builder *b, uint32_t value, const char *name);
+
+#endif

@@ -1,0 +1,66 @@
+#include "core/run/session.h"
+
+#include <string.h>
+
+#include "core/base/fail.h"
+#include "core/base/log.h"
+
+static bp_status open_model(bp_session *s, bool need_text, bp_error *error) {
+    const char *path = bp_config_text(s->config, BP_OPT_MODEL);
+    if (!path) return bp_fail(error, BP_E_INVALID, "no model given: use -m MODEL.gguf, or path = … under [model] in an INI file");
+    bp_gguf *file;
+    bp_status status = bp_gguf_open(path, &file, error);
+    if (status) return status;
+    status = bp_model_new(file, &s->model, error);
+    if (status) {
+        bp_gguf_close(file);
+        return status;
+    }
+    return need_text ? bp_tokenizer_new(file, &s->tokenizer, error) : BP_OK;
+}
+
+bp_status bp_session_open(bp_config *config, bool need_text, bp_session *out, bp_error *error) {
+    *out = (bp_session){ .config = config };
+    bp_run_settings settings;
+    bp_status status = bp_run_settings_from(config, &settings, error);
+    if (!status) status = open_model(out, need_text, error);
+    if (!status) status = bp_device_select(config, &out->device, error);
+    if (!status) status = bp_run_new(out->model, &out->device, &settings, &out->run, error);
+    if (status) bp_session_close(out);
+    return status;
+}
+
+void bp_session_close(bp_session *s) {
+    bp_run_free(s->run);
+    if (s->device.handle) s->device.api->close(s->device.handle);
+    bp_tokenizer_free(s->tokenizer);
+    bp_model_free(s->model);
+    *s = (bp_session){ 0 };
+}
+
+static const char *command_name(char **argv) {
+    const char *slash = strrchr(argv[0], '/');
+    return slash ? slash + 1 : argv[0];
+}
+
+int bp_command_begin(int argc, char **argv, const char *summary, bp_own_flag *own, uint32_t n_own, bp_config **config, bool *done) {
+    bp_error error = BP_ERROR_INIT;
+    *done = true;
+    *config = NULL;
+    bp_status status = bp_config_new(config, &error);
+    if (!status) status = bp_config_arguments(*config, argc, argv, own, n_own, &error);
+    if (status) {
+        fprintf(stderr, "%s: %s\n", command_name(argv), error.message);
+        return 2;
+    }
+    if (bp_config_wants_help(*config)) bp_config_help(stdout, command_name(argv), summary, own, n_own);
+    else if (bp_config_wants_print(*config)) bp_config_print(*config, stdout);
+    else *done = false;
+    if (bp_config_bool(*config, BP_OPT_VERBOSE)) bp_log_set_level(BP_LOG_INFO);
+    return 0;
+}
+
+int bp_command_fail(const char *command, const bp_error *error) {
+    fprintf(stderr, "%s: %s\n", command, error->message);
+    return 1;
+}

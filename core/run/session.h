@@ -1,0 +1,26 @@
+/* All that a command needs to compute with a model: configuration, device, model, tokenizer, run. */
+#ifndef BP_RUN_SESSION_H
+#define BP_RUN_SESSION_H
+
+#include "core/run/run.h"
+#include "core/text/tokenizer.h"
+
+typedef struct bp_session {
+    bp_config *config; /* the caller's */
+    bp_open_device device;
+    bp_model *model;
+    bp_tokenizer *tokenizer; /* NULL where no text is needed */
+    bp_run *run;
+} bp_session;
+
+/* Open what the configuration names. need_text: with the tokenizer. */
+bp_status bp_session_open(bp_config *config, bool need_text, bp_session *out, bp_error *error);
+void bp_session_close(bp_session *session);
+
+/* For a main: read arguments into a new configuration; answers --help and --print-config itself. *done is set where the
+ * command should end with the status returned (0 done, 2 wrong usage). */
+int bp_command_begin(int argc, char **argv, const char *summary, bp_own_flag *own, uint32_t n_own, bp_config **config, bool *done);
+/* Print an error as one line and give the exit status for it: 1. */
+int bp_command_fail(const char *command, const bp_error *error);
+
+#endif

@@ -1,0 +1,231 @@
+/* The tokenizers against published ids (tests/fixtures/vocab), and the chat formats. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/file.h"
+#include "core/text/chat.h"
+#include "core/text/split.h"
+#include "core/text/tokenizer.h"
+
+struct model { bp_gguf *file; bp_tokenizer *t; };
+
+static struct model open_model(const char *name) {
+    char path[512];
+    bp_error error = BP_ERROR_INIT;
+    struct model m = { 0 };
+    snprintf(path, sizeof path, "%s/vocab/%s.gguf", BP_FIXTURES, name);
+    if (bp_gguf_open(path, &m.file, &error) || bp_tokenizer_new(m.file, &m.t, &error)) fail_msg("%s", error.message);
+    return m;
+}
+
+static void close_model(struct model m) {
+    bp_tokenizer_free(m.t);
+    bp_gguf_close(m.file);
+}
+
+static char *read_all(const char *name, const char *ending) {
+    char path[512];
+    bp_text text = { 0 };
+    snprintf(path, sizeof path, "%s/vocab/%s.%s", BP_FIXTURES, name, ending);
+    assert_int_equal(bp_file_read(path, 1 << 20, &text, NULL), BP_OK);
+    return text.data;
+}
+
+static void check_round_trip(const struct model *m, const char *text, size_t n, const bp_tokens *tokens) {
+    bp_text back = { 0 };
+    assert_int_equal(bp_detokenize(m->t, tokens->ids, tokens->count, false, &back, NULL), BP_OK);
+    assert_int_equal(back.size, n);
+    if (n) assert_memory_equal(back.data, text, n);
+    bp_text_free(&back);
+}
+
+static void check_text(const struct model *m, const char *text, size_t n, const char *line) {
+    bp_tokens tokens = { 0 };
+    bp_error error = BP_ERROR_INIT;
+    assert_int_equal(bp_tokenize(m->t, text, n, BP_TOKENIZE_NO_BOS, &tokens, &error), BP_OK);
+    char *end = (char *)line;
+    for (size_t i = 0; i < tokens.count; i++) assert_int_equal(tokens.ids[i], strtol(end, &end, 10));
+    assert_int_equal(*(end + strspn(end, " ")), '\n');
+    check_round_trip(m, text, n, &tokens);
+    free(tokens.ids);
+}
+
+static void check_vocabulary(const char *name) {
+    static const char separator[] = "\n__ggml_vocab_test__\n";
+    struct model m = open_model(name);
+    char *texts = read_all(name, "inp"), *lines = read_all(name, "out"), *line = lines;
+    unsigned count = 0;
+    for (char *text = texts, *next; text && *line; text = next, count++) {
+        next = strstr(text, separator);
+        if (!next) break;
+        check_text(&m, text, (size_t)(next - text), line);
+        line = strchr(line, '\n') + 1;
+        next += strlen(separator);
+    }
+    assert_true(count > 40);
+    free(texts);
+    free(lines);
+    close_model(m);
+}
+
+static void test_gpt2(void **state) { (void)state; check_vocabulary("gpt-2"); }
+static void test_deepseek_coder(void **state) { (void)state; check_vocabulary("deepseek-coder"); }
+static void test_llama_spm(void **state) { (void)state; check_vocabulary("llama-spm"); }
+
+static void test_special(void **state) {
+    (void)state;
+    struct model m = open_model("gpt-2");
+    const char *text = "a<|endoftext|>b";
+    int32_t end = bp_token_find(m.t, "<|endoftext|>");
+    bp_tokens with = { 0 }, without = { 0 };
+    assert_int_equal(end, 50256);
+    assert_true(bp_token_is_special(m.t, end) && bp_token_ends(m.t, end) && !bp_token_ends(m.t, 0));
+    assert_int_equal(bp_tokenize(m.t, text, strlen(text), BP_TOKENIZE_SPECIAL, &with, NULL), BP_OK);
+    assert_int_equal(bp_tokenize(m.t, text, strlen(text), 0, &without, NULL), BP_OK);
+    assert_int_equal(with.count, 3);
+    assert_int_equal(with.ids[1], end);
+    for (size_t i = 0; i < without.count; i++) assert_int_not_equal(without.ids[i], end);
+    bp_text back = { 0 };
+    assert_int_equal(bp_detokenize(m.t, with.ids, 3, false, &back, NULL), BP_OK);
+    assert_string_equal(back.data, "ab");
+    bp_text_clear(&back);
+    assert_int_equal(bp_detokenize(m.t, with.ids, 3, true, &back, NULL), BP_OK);
+    assert_string_equal(back.data, text);
+    bp_text_free(&back);
+    free(with.ids);
+    free(without.ids);
+    close_model(m);
+}
+
+static void test_begin_and_bounds(void **state) {
+    (void)state;
+    struct model m = open_model("llama-spm");
+    bp_tokens tokens = { 0 };
+    bp_text text = { 0 };
+    bp_error error = BP_ERROR_INIT;
+    assert_int_equal(bp_tokenize(m.t, "<s>Hello</s> you", 16, BP_TOKENIZE_SPECIAL, &tokens, NULL), BP_OK);
+    assert_int_equal(tokens.ids[0], 1);
+    assert_int_equal(tokens.ids[1], 1);
+    assert_int_equal(bp_detokenize(m.t, tokens.ids + 1, tokens.count - 1, true, &text, NULL), BP_OK);
+    assert_string_equal(text.data, "<s>Hello</s> you");
+    assert_int_equal(bp_token_bytes(m.t, -1, true, &text, &error), BP_E_INVALID);
+    assert_int_equal(bp_token_bytes(m.t, bp_vocab_size(m.t), true, &text, &error), BP_E_INVALID);
+    bp_text_free(&text);
+    free(tokens.ids);
+    close_model(m);
+}
+
+static void check_bytes(const char *name, const char *text, size_t n) {
+    struct model m = open_model(name);
+    bp_tokens tokens = { 0 };
+    assert_int_equal(bp_tokenize(m.t, text, n, BP_TOKENIZE_NO_BOS, &tokens, NULL), BP_OK);
+    check_round_trip(&m, text, n, &tokens);
+    free(tokens.ids);
+    close_model(m);
+}
+
+static void test_any_bytes(void **state) {
+    (void)state;
+    char all[2048];
+    for (unsigned i = 0; i < sizeof all; i++) all[i] = (char)(i < 1024 ? i : i * i * 7 >> 3);
+    check_bytes("gpt-2", all, sizeof all);
+    check_bytes("llama-spm", all, sizeof all);
+}
+
+/* Long words and long runs of spaces must not take quadratic time. */
+static void test_long(void **state) {
+    (void)state;
+    size_t n = 1 << 20;
+    char *text = malloc(n);
+    assert_non_null(text);
+    for (size_t i = 0; i < n; i++) text[i] = (char)(i < n / 2 ? 'a' + i * i % 23 : i < n - 9 ? ' ' : 'b');
+    check_bytes("gpt-2", text, n);
+    check_bytes("llama-spm", text, n);
+    check_bytes("deepseek-coder", text, n);
+    free(text);
+}
+
+static void check_split(const char *name, const char *text, const char *joined) {
+    bp_split *split;
+    bp_scratch s = { 0 };
+    bp_text got = { 0 };
+    size_t n, start = 0;
+    assert_int_equal(bp_split_new(name, strlen(name), &split, NULL), BP_OK);
+    assert_int_equal(bp_split_text(split, &s, text, strlen(text), &n, NULL), BP_OK);
+    for (size_t i = 0; i < n; start = s.ends[i++]) {
+        if (i) bp_text_adds(&got, "|");
+        bp_text_add(&got, text + start, s.ends[i] - start);
+    }
+    assert_string_equal(bp_text_get(&got), joined);
+    bp_text_free(&got);
+    bp_scratch_free(&s);
+    bp_split_free(split);
+}
+
+static void test_splits(void **state) {
+    (void)state;
+    check_split("gpt-2", "I'm 1234  ok!", "I|'m| 1234| | ok|!");
+    check_split("smollm", "x 1234", "x| |1|2|3|4");
+    check_split("llama-bpe", "HE'LL 12345\n\n x", "HE|'LL| |123|45|\n\n| x");
+    check_split("qwen2", "a12 b", "a|1|2| b");
+    check_split("tekken", "HelloWorld 12", "Hello|World| |1|2");
+    check_split("gpt-4o", "HelloWorld's 1234", "Hello|World's| |123|4");
+    check_split("deepseek-llm", "Hi there, 123\n", "Hi| there|,| |123|\n");
+    check_split("deepseek-v3", "Hi 1234 \xE4\xBD\xA0!", "Hi| |123|4| |\xE4\xBD\xA0|!");
+    check_split("default", "a 1234!", "a| |123|4|!");
+    static const char *const others[] = { "falcon", "starcoder", "mpt", "olmo", "command-r", "chatglm-bpe", "bloom",
+                                          "viking" };
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) check_split(others[i], "word", "word");
+}
+
+static void test_unknown_split(void **state) {
+    (void)state;
+    bp_split *split;
+    bp_error error = BP_ERROR_INIT;
+    assert_int_equal(bp_split_new("no-such", 7, &split, &error), BP_E_UNSUPPORTED);
+    assert_non_null(strstr(error.message, "no-such"));
+}
+
+static void check_chat(const char *name, size_t first, const char *expected) {
+    static const bp_chat_message all[] = {
+        { "system", "S" }, { "user", "U" }, { "assistant", "A" }, { "user", "V" },
+    };
+    bp_text text = { 0 };
+    assert_int_equal(bp_chat_render(bp_chat_find(name), all + first, 4 - first, true, &text, NULL), BP_OK);
+    assert_string_equal(text.data, expected);
+    bp_text_free(&text);
+}
+
+static void test_chat(void **state) {
+    (void)state;
+#define TURNS "<|im_start|>user\nU<|im_end|>\n<|im_start|>assistant\nA<|im_end|>\n<|im_start|>user\nV<|im_end|>\n" \
+              "<|im_start|>assistant\n"
+    check_chat("chatml", 0, "<|im_start|>system\nS<|im_end|>\n" TURNS);
+    check_chat("chatml", 1, TURNS);
+    check_chat("chatml-smollm2", 1, "<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by "
+                                    "Hugging Face<|im_end|>\n" TURNS);
+    check_chat("llama2", 0, "[INST] <<SYS>>\nS\n<</SYS>>\n\nU [/INST] A </s><s>[INST] V [/INST]");
+    check_chat("gemma", 0, "<start_of_turn>user\nS\n\nU<end_of_turn>\n<start_of_turn>model\nA<end_of_turn>\n"
+                           "<start_of_turn>user\nV<end_of_turn>\n<start_of_turn>model\n");
+    check_chat("phi3", 1, "<|user|>\nU<|end|>\n<|assistant|>\nA<|end|>\n<|user|>\nV<|end|>\n<|assistant|>\n");
+    bp_chat_message bad = { "tool", "x" };
+    bp_text text = { 0 };
+    assert_int_equal(bp_chat_render(bp_chat_find("chatml"), &bad, 1, false, &text, NULL), BP_E_INVALID);
+    assert_null(bp_chat_find("no-such"));
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_gpt2), cmocka_unit_test(test_deepseek_coder), cmocka_unit_test(test_llama_spm),
+        cmocka_unit_test(test_special), cmocka_unit_test(test_begin_and_bounds), cmocka_unit_test(test_any_bytes),
+        cmocka_unit_test(test_long), cmocka_unit_test(test_splits), cmocka_unit_test(test_unknown_split),
+        cmocka_unit_test(test_chat),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
