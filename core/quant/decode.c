@@ -97,7 +97,8 @@ static void decode_q4_k(const void *p, float *y) {
     const bp_block_q4_k *b = p;
     for (int j = 0, scale, min; j < 256; j++) {
         scale_min(b->scales, j / 32, &scale, &min);
-        y[j] = bp_half_to_float(b->d) * (float)scale * (float)nibble_k(b->qs, j) - bp_half_to_float(b->dmin) * (float)min;
+        y[j] =
+            bp_half_to_float(b->d) * (float)scale * (float)nibble_k(b->qs, j) - bp_half_to_float(b->dmin) * (float)min;
     }
 }
 

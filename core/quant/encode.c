@@ -102,7 +102,8 @@ static void encode_q8_0(const float *x, void *p) {
     for (int j = 0; j < 32; j++) b->qs[j] = (int8_t)nearest(x[j] * inverse(d), -127, 127);
 }
 
-/* Sub-blocks of `width` values with a scale and a minimum each, both whole multiples (at most `limit`) of d and dmin. */
+/* Sub-blocks of `width` values with a scale and a minimum each, both whole multiples (at most `limit`) of d and dmin.
+ */
 typedef struct offset_fit {
     bp_half d, dmin;
     int scale[16], min[16];

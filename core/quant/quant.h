@@ -14,7 +14,8 @@ uint16_t bp_float_to_half(float value);
 float bp_bfloat_to_float(uint16_t bits);
 uint16_t bp_float_to_bfloat(float value);
 
-/* Decode n values (a multiple of the type's block) of a row; I32 becomes the nearest float. Unknown types give zeros. */
+/* Decode n values (a multiple of the type's block) of a row; I32 becomes the nearest float. Unknown types give zeros.
+ */
 void bp_decode_row(uint32_t type, const void *row, int64_t n, float *out);
 
 /* Encode n values by rounding to nearest. BP_E_UNSUPPORTED for an unknown type, BP_E_INVALID where n is no whole number

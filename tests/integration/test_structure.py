@@ -17,6 +17,7 @@ CORE = {  # what a part of core may include beside itself and the public headers
     "text": {"base", "gguf"},
     "graph": {"base", "quant"},
     "device": {"base", "config", "graph"},
+    "conformance": {"base", "config", "quant", "graph", "device"},
     "model": {"base", "gguf", "quant", "graph"},
     "run": {"base", "config", "gguf", "quant", "text", "graph", "device", "model"},
     "serve": {"base", "config", "gguf", "quant", "text", "graph", "device", "model", "run"},

@@ -11,10 +11,12 @@
 
 #include "core/quant/quant.h"
 
-static const struct { uint32_t type; double nmse; } kinds[] = {
-    { BP_TYPE_F32, 0 },     { BP_TYPE_F16, 1e-6 },  { BP_TYPE_BF16, 1e-5 }, { BP_TYPE_Q4_0, 1e-2 }, { BP_TYPE_Q4_1, 1e-2 },
-    { BP_TYPE_Q5_0, 3e-3 }, { BP_TYPE_Q5_1, 3e-3 }, { BP_TYPE_Q8_0, 1e-4 }, { BP_TYPE_Q2_K, 0.2 },  { BP_TYPE_Q3_K, 0.05 },
-    { BP_TYPE_Q4_K, 1e-2 }, { BP_TYPE_Q5_K, 3e-3 }, { BP_TYPE_Q6_K, 1e-3 },
+static const struct { uint32_t type; double nmse;
+} kinds[] = {
+    { BP_TYPE_F32, 0 },     { BP_TYPE_F16, 1e-6 },  { BP_TYPE_BF16, 1e-5 }, { BP_TYPE_Q4_0, 1e-2 },
+    { BP_TYPE_Q4_1, 1e-2 }, { BP_TYPE_Q5_0, 3e-3 }, { BP_TYPE_Q5_1, 3e-3 }, { BP_TYPE_Q8_0, 1e-4 },
+    { BP_TYPE_Q2_K, 0.2 },  { BP_TYPE_Q3_K, 0.05 }, { BP_TYPE_Q4_K, 1e-2 }, { BP_TYPE_Q5_K, 3e-3 },
+    { BP_TYPE_Q6_K, 1e-3 },
 };
 enum { N_KINDS = sizeof kinds / sizeof kinds[0], N = 1024 };
 
@@ -34,7 +36,8 @@ static void decodes_as_gguf(void **state) {
         fclose(f);
         bp_decode_row(kinds[k].type, row, (int64_t)n, got);
         for (size_t j = 0; j < n; j++) {
-            if (fabsf(got[j] - want[j]) > 1e-6f * fabsf(want[j]) + 1e-5f) fail_msg("%s[%zu]: %g, not %g", t.name, j, got[j], want[j]);
+            if (fabsf(got[j] - want[j]) > 1e-6f * fabsf(want[j]) + 1e-5f)
+                fail_msg("%s[%zu]: %g, not %g", t.name, j, got[j], want[j]);
         }
     }
 }

@@ -1,0 +1,20 @@
+#include "activation_q8.h"
+#include "matmul_level.h"
+
+static const cpu_kernels *kernels_of(enum cpu_level level) {
+#if defined(__x86_64__)
+    if (level >= CPU_AVX512) return cpu_kernels_avx512();
+    if (level == CPU_AVX2) return cpu_kernels_avx2();
+#else
+    (void)level;
+#endif
+    return cpu_kernels_portable();
+}
+
+void cpu_matmul(enum cpu_level level, const cpu_weight *w, uint32_t format, const void *prepared, int64_t n_tokens,
+                int64_t first, int64_t last, const float *bias, float *out) {
+    const cpu_kernels *kernels = kernels_of(level);
+    cpu_product p = { w, prepared, n_tokens, first, last, bias, out };
+    if (format == CPU_ACT_F32) kernels->exact(&p);
+    else if (w->layout == BP_LAYOUT_ROWS || !kernels->panels || !kernels->panels(&p)) kernels->rows(&p);
+}

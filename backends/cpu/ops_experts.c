@@ -1,0 +1,125 @@
+/* ops_experts: matmul and matmul_experts, in phases. Experts: (token, choice) pairs are sorted by expert; the rows that one
+ * expert reads are gathered, prepared, multiplied together, and its results put in their places. */
+#include <string.h>
+
+#include "backends/cpu/cpu.h"
+
+void cpu_run_prepare(const cpu_task *t, uint32_t thread, uint32_t n_threads) {
+    int64_t n = t->in[1]->n[0], m = cpu_rows(t->in[1]), first, last;
+    cpu_share(m, thread, n_threads, &first, &last);
+    if (first >= last) return;
+    cpu_activation_prepare(t->device->level, t->format, cpu_f32(t->in[1]), n, m, first, last, t->scratch[0]->data);
+}
+
+/* Rows [*first, *last) of n_out for this thread, in steps of CPU_ROW_STEP. */
+static void share_rows(int64_t n_out, uint32_t thread, uint32_t n_threads, int64_t *first, int64_t *last) {
+    cpu_share((n_out + CPU_ROW_STEP - 1) / CPU_ROW_STEP, thread, n_threads, first, last);
+    *first *= CPU_ROW_STEP;
+    *last = *last * CPU_ROW_STEP < n_out ? *last * CPU_ROW_STEP : n_out;
+}
+
+void cpu_run_matmul(const cpu_task *t, uint32_t thread, uint32_t n_threads) {
+    const cpu_tensor *weight = t->in[0];
+    cpu_weight w = { weight->data, weight->type, weight->layout, weight->n[0], weight->n[1] };
+    int64_t first, last, m = cpu_rows(t->in[1]);
+    share_rows(w.n_out, thread, n_threads, &first, &last);
+    if (first >= last || m == 0) return;
+    cpu_matmul(t->device->level, &w, t->format, t->scratch[0]->data, m, first, last, cpu_f32(t->in[2]), cpu_f32_out(t->out[0]));
+}
+
+/* scratch[0]: I32: [n_expert + 1] where each expert's pairs begin, then the pairs in that order.
+ * scratch[1]: gathered rows; scratch[2]: prepared rows, `unit` bytes each; scratch[3]: results of more than one pair. */
+static int32_t *starts_of(const cpu_task *t) { return (int32_t *)(void *)t->scratch[0]->data; }
+static int32_t *order_of(const cpu_task *t) { return starts_of(t) + t->in[0]->n[2] + 1; }
+static int64_t pairs_of(const cpu_task *t) { return t->in[2]->n[0] * t->in[2]->n[1]; }
+
+void cpu_run_experts_group(const cpu_task *t, uint32_t thread, uint32_t n_threads) {
+    int32_t *starts = starts_of(t), *order = order_of(t);
+    const int32_t *ids = cpu_i32(t->in[2]);
+    int64_t n = t->in[0]->n[2], pairs = pairs_of(t);
+    (void)n_threads;
+    if (thread != 0) return;
+    memset(starts, 0, (size_t)(n + 1) * sizeof *starts);
+    for (int64_t i = 0; i < pairs; i++) {
+        if (ids[i] >= 0 && ids[i] < n) starts[ids[i] + 1]++;
+    }
+    for (int64_t e = 0; e < n; e++) starts[e + 1] += starts[e];
+    for (int64_t i = 0; i < pairs; i++) {
+        if (ids[i] >= 0 && ids[i] < n) order[starts[ids[i]]++] = (int32_t)i;
+    }
+    for (int64_t e = n; e > 0; e--) starts[e] = starts[e - 1];
+    starts[0] = 0;
+}
+
+static const float *pair_row(const cpu_task *t, int64_t pair) {
+    const cpu_tensor *x = t->in[1];
+    int64_t row = x->rank == 3 ? pair : pair / t->in[2]->n[0];
+    return cpu_f32(x) + row * x->n[0];
+}
+
+void cpu_run_experts_prepare(const cpu_task *t, uint32_t thread, uint32_t n_threads) {
+    const int32_t *starts = starts_of(t), *order = order_of(t);
+    int64_t n_in = t->in[1]->n[0], n = t->in[0]->n[2], first, last;
+    float *rows = cpu_f32_out(t->scratch[1]);
+    cpu_share(starts[n], thread, n_threads, &first, &last);
+    for (int64_t i = first; i < last; i++) memcpy(rows + i * n_in, pair_row(t, order[i]), (size_t)n_in * sizeof *rows);
+    for (int64_t e = 0; e < n && starts[e] < last; e++) {
+        int64_t from = starts[e] > first ? starts[e] : first, to = starts[e + 1] < last ? starts[e + 1] : last;
+        if (from >= to) continue;
+        cpu_activation_prepare(t->device->level, t->format, rows + starts[e] * n_in, n_in, starts[e + 1] - starts[e],
+                               from - starts[e], to - starts[e], t->scratch[2]->data + (uint64_t)starts[e] * t->unit);
+    }
+}
+
+/* Rows [first, last) of one expert for all pairs that chose it. */
+static void run_expert(const cpu_task *t, int64_t e, int64_t first, int64_t last) {
+    const cpu_tensor *weight = t->in[0];
+    int64_t start = starts_of(t)[e], count = starts_of(t)[e + 1] - start, n_out = weight->n[1];
+    const int32_t *order = order_of(t) + start;
+    const char *data = weight->data + weight->bytes / (uint64_t)weight->n[2] * (uint64_t)e;
+    cpu_weight w = { data, weight->type, weight->layout, weight->n[0], n_out };
+    const float *bias = t->in[3] ? cpu_f32(t->in[3]) + e * n_out : NULL;
+    float *out = cpu_f32_out(t->out[0]), *room = cpu_f32_out(t->scratch[3]) + start * n_out;
+    if (first >= last || count == 0) return;
+    cpu_matmul(t->device->level, &w, t->format, t->scratch[2]->data + (uint64_t)start * t->unit, count, first, last, bias,
+               count == 1 ? out + order[0] * n_out : room);
+    for (int64_t i = 0; count > 1 && i < count; i++) {
+        memcpy(out + order[i] * n_out + first, room + i * n_out + first, (size_t)(last - first) * sizeof *out);
+    }
+}
+
+static void zero_unchosen(const cpu_task *t, uint32_t thread, uint32_t n_threads) {
+    int64_t n_out = t->in[0]->n[1], first, last;
+    cpu_share(pairs_of(t), thread, n_threads, &first, &last);
+    for (int64_t i = first; i < last; i++) {
+        int32_t id = cpu_i32(t->in[2])[i];
+        if (id < 0 || id >= t->in[0]->n[2]) memset(cpu_f32_out(t->out[0]) + i * n_out, 0, (size_t)n_out * sizeof(float));
+    }
+}
+
+/* Few pairs: steps of rows of all chosen experts in one line, a piece of it for each thread. */
+static void run_flat(const cpu_task *t, uint32_t thread, uint32_t n_threads) {
+    const int32_t *starts = starts_of(t);
+    int64_t n = t->in[0]->n[2], n_out = t->in[0]->n[1], steps = (n_out + CPU_ROW_STEP - 1) / CPU_ROW_STEP;
+    int64_t chosen = 0, first, last, at = 0;
+    for (int64_t e = 0; e < n; e++) chosen += starts[e + 1] > starts[e];
+    cpu_share(chosen * steps, thread, n_threads, &first, &last);
+    for (int64_t e = 0; e < n && at < last; e++) {
+        if (starts[e + 1] == starts[e]) continue;
+        int64_t from = first > at ? first - at : 0, to = last - at < steps ? last - at : steps;
+        int64_t end = to * CPU_ROW_STEP < n_out ? to * CPU_ROW_STEP : n_out;
+        run_expert(t, e, from * CPU_ROW_STEP, end);
+        at += steps;
+    }
+}
+
+void cpu_run_experts(const cpu_task *t, uint32_t thread, uint32_t n_threads) {
+    int64_t n_out = t->in[0]->n[1], first, last;
+    zero_unchosen(t, thread, n_threads);
+    if (n_out < 2 * CPU_ROW_STEP * (int64_t)n_threads || t->in[2]->n[1] == 1) {
+        run_flat(t, thread, n_threads);
+        return;
+    }
+    share_rows(n_out, thread, n_threads, &first, &last);
+    for (int64_t e = 0; e < t->in[0]->n[2]; e++) run_expert(t, e, first, last);
+}

@@ -1,0 +1,25 @@
+/* Loops over rows of floats, one table of them for each instruction-set level. */
+#ifndef BP_CPU_OPS_VEC_H
+#define BP_CPU_OPS_VEC_H
+
+#include <stdint.h>
+
+typedef struct cpu_vec {
+    float (*dot)(const float *a, const float *b, int64_t n);
+    float (*sum)(const float *a, int64_t n);
+    /* sum of (a - shift)² */
+    float (*square_sum)(const float *a, float shift, int64_t n);
+    /* y += x * scale; y *= scale */
+    void (*axpy)(float *y, const float *x, float scale, int64_t n);
+    void (*scale)(float *y, float scale, int64_t n);
+    void (*from_half)(const uint16_t *x, float *y, int64_t n);
+    void (*from_q8)(const void *blocks, float *y, int64_t n);
+    /* x = exp(x - shift); answers the sum */
+    float (*exp_sum)(float *x, float shift, int64_t n);
+    /* y = f(x), f of ops.h; params: low, high of CLAMP */
+    void (*activate)(uint32_t f, const float *x, float *y, int64_t n, float low, float high);
+} cpu_vec;
+
+extern const cpu_vec cpu_vec_portable, cpu_vec_avx2, cpu_vec_avx512;
+
+#endif

@@ -1,0 +1,161 @@
+/* The bodies of a table of ops_vec.h: included once by the file of each level, which names the table CPU_VEC_TABLE.
+ * Every loop keeps CPU_LANES sums of its own, so that compilers can use vectors and the order of adding is fixed. */
+#include <math.h>
+#include <string.h>
+
+#include "backends/cpu/matmul.h"
+#include "backends/cpu/ops_vec.h"
+#include "backplane/blocks.h"
+#include "backplane/ops.h"
+#ifdef __F16C__
+#include <immintrin.h>
+#endif
+
+enum { CPU_LANES = 16 };
+
+static inline float multiply_add(float a, float b, float c) {
+#ifdef __FMA__
+    return __builtin_fmaf(a, b, c);
+#else
+    return a * b + c;
+#endif
+}
+
+static inline float lanes_sum(const float *lane) {
+    float half[8];
+    for (int i = 0; i < 8; i++) half[i] = lane[i] + lane[i + 8];
+    for (int i = 0; i < 4; i++) half[i] += half[i + 4];
+    return (half[0] + half[2]) + (half[1] + half[3]);
+}
+
+static float vec_dot(const float *a, const float *b, int64_t n) {
+    float lane[CPU_LANES] = { 0 };
+    int64_t i = 0;
+    for (; i + CPU_LANES <= n; i += CPU_LANES) {
+        for (int j = 0; j < CPU_LANES; j++) lane[j] = multiply_add(a[i + j], b[i + j], lane[j]);
+    }
+    float rest = 0;
+    for (; i < n; i++) rest = multiply_add(a[i], b[i], rest);
+    return lanes_sum(lane) + rest;
+}
+
+static float vec_sum(const float *a, int64_t n) {
+    float lane[CPU_LANES] = { 0 };
+    int64_t i = 0;
+    for (; i + CPU_LANES <= n; i += CPU_LANES) {
+        for (int j = 0; j < CPU_LANES; j++) lane[j] += a[i + j];
+    }
+    float rest = 0;
+    for (; i < n; i++) rest += a[i];
+    return lanes_sum(lane) + rest;
+}
+
+static float vec_square_sum(const float *a, float shift, int64_t n) {
+    float lane[CPU_LANES] = { 0 };
+    int64_t i = 0;
+    for (; i + CPU_LANES <= n; i += CPU_LANES) {
+        for (int j = 0; j < CPU_LANES; j++) {
+            float x = a[i + j] - shift;
+            lane[j] = multiply_add(x, x, lane[j]);
+        }
+    }
+    float rest = 0;
+    for (; i < n; i++) rest = multiply_add(a[i] - shift, a[i] - shift, rest);
+    return lanes_sum(lane) + rest;
+}
+
+static void vec_axpy(float *restrict y, const float *restrict x, float scale, int64_t n) {
+    for (int64_t i = 0; i < n; i++) y[i] = multiply_add(x[i], scale, y[i]);
+}
+
+static void vec_scale(float *y, float scale, int64_t n) {
+    for (int64_t i = 0; i < n; i++) y[i] *= scale;
+}
+
+static void vec_from_half(const uint16_t *x, float *y, int64_t n) {
+    int64_t i = 0;
+#ifdef __F16C__
+    for (; i + 8 <= n; i += 8) {
+        _mm256_storeu_ps(y + i, _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)(x + i))));
+    }
+#endif
+    for (; i < n; i++) y[i] = cpu_half_to_float(x[i]);
+}
+
+static void vec_from_q8(const void *blocks, float *y, int64_t n) {
+    const bp_block_q8_0 *b = blocks;
+    for (int64_t i = 0; i < n / BP_QK; i++) {
+        float d = cpu_half_to_float(b[i].d);
+        for (int j = 0; j < BP_QK; j++) y[i * BP_QK + j] = d * (float)b[i].qs[j];
+    }
+}
+
+/* e^x = 2^k * e^r, |r| <= ln 2 / 2, e^r by its series. */
+static inline float fast_exp(float x) {
+    const float magic = 12582912.0f;
+    float c = x < -87.3f ? -87.3f : x;
+    c = c > 88.8f ? 88.8f : c;
+    float k = multiply_add(c, 1.44269504f, magic), z = k - magic;
+    float r = multiply_add(z, -0.693359375f, c);
+    r = multiply_add(z, 2.12194440e-4f, r);
+    float p = multiply_add(r, 1.0f / 720, 1.0f / 120);
+    p = multiply_add(p, r, 1.0f / 24);
+    p = multiply_add(p, r, 1.0f / 6);
+    p = multiply_add(p, r, 0.5f);
+    p = multiply_add(p, r, 1.0f);
+    p = multiply_add(p, r, 1.0f);
+    uint32_t bits;
+    memcpy(&bits, &k, sizeof bits);
+    bits = (bits + 126u) << 23;
+    float power;
+    memcpy(&power, &bits, sizeof power);
+    float y = p * power * 2.0f;
+    y = x < -87.3f ? 0.0f : y;
+    return x > 88.7228f ? INFINITY : y;
+}
+
+static float vec_exp_sum(float *x, float shift, int64_t n) {
+    for (int64_t i = 0; i < n; i++) x[i] = fast_exp(x[i] - shift);
+    return vec_sum(x, n);
+}
+
+static inline float silu_of(float x) { return x / (1.0f + fast_exp(-x)); }
+static inline float gelu_quick_of(float x) { return x / (1.0f + fast_exp(-1.702f * x)); }
+static inline float sigmoid_of(float x) { return 1.0f / (1.0f + fast_exp(-x)); }
+static inline float gelu_tanh_of(float x) {
+    float y = 0.797884561f * (x + 0.044715f * x * x * x);
+    return x / (1.0f + fast_exp(-2.0f * y));
+}
+static inline float gelu_erf_of(float x) { return 0.5f * x * (1.0f + erff(x * 0.707106781f)); }
+static inline float relu_of(float x) { return x < 0 ? 0 : x; }
+static inline float softplus_of(float x) { return x > 20 ? x : log1pf(expf(x)); }
+
+#define EACH(expression)                      \
+    for (int64_t i = 0; i < n; i++) {         \
+        float v = x[i];                       \
+        y[i] = (expression);                  \
+    }                                         \
+    break
+
+static void vec_activate(uint32_t f, const float *x, float *y, int64_t n, float low, float high) {
+    switch (f) {
+    case BP_ACT_SILU: EACH(silu_of(v));
+    case BP_ACT_GELU_ERF: EACH(gelu_erf_of(v));
+    case BP_ACT_GELU_TANH: EACH(gelu_tanh_of(v));
+    case BP_ACT_GELU_QUICK: EACH(gelu_quick_of(v));
+    case BP_ACT_RELU: EACH(relu_of(v));
+    case BP_ACT_RELU_SQUARED: EACH(relu_of(v) * relu_of(v));
+    case BP_ACT_SIGMOID: EACH(sigmoid_of(v));
+    case BP_ACT_TANH: EACH(tanhf(v));
+    case BP_ACT_EXP: EACH(fast_exp(v));
+    case BP_ACT_SOFTPLUS: EACH(softplus_of(v));
+    case BP_ACT_RSQRT: EACH(1.0f / sqrtf(v));
+    case BP_ACT_RECIPROCAL: EACH(1.0f / v);
+    case BP_ACT_CLAMP: EACH(v < low ? low : v > high ? high : v);
+    default: EACH(v);
+    }
+}
+#undef EACH
+
+const cpu_vec CPU_VEC_TABLE = { vec_dot,     vec_sum,     vec_square_sum, vec_axpy,    vec_scale,
+                                vec_from_half, vec_from_q8, vec_exp_sum,    vec_activate };

@@ -1,0 +1,85 @@
+/* Matrix times vector: bytes of weights read a second, beside the memory's measured read bandwidth. */
+#define _GNU_SOURCE
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "core/base/parallel.h"
+#include "core/conformance/check_run.h"
+
+enum { SIDE = 4096, ROUNDS = 15, READ_MIB = 256 };
+
+static double now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+typedef struct reader {
+    const uint64_t *words;
+    uint64_t chunk, sums[64];
+} reader;
+
+static void read_chunk(void *self, uint64_t i) {
+    reader *r = self;
+    const uint64_t *p = r->words + i * r->chunk;
+    uint64_t sum = 0;
+    for (uint64_t k = 0; k < r->chunk; k++) sum += p[k];
+    r->sums[i] = sum;
+}
+
+static double host_bandwidth(void) {
+    uint64_t words = (uint64_t)READ_MIB << 17;
+    uint64_t *memory = malloc(words * 8);
+    if (!memory) return 0;
+    memset(memory, 1, words * 8);
+    reader r = { memory, words / 64, { 0 } };
+    double best = 0;
+    for (int i = 0; i < 5; i++) {
+        double start = now();
+        bp_parallel(bp_cpu_count(), 64, read_chunk, &r);
+        double rate = (double)words * 8 / (now() - start);
+        best = rate > best ? rate : best;
+    }
+    free(memory);
+    return best;
+}
+
+static void bench_type(const bp_open_device *device, bp_stream *stream, uint32_t type, double peak) {
+    bp_check_case c;
+    bp_check_begin(&c, BP_OP_MATMUL, 1, "bench");
+    bp_check_in(&c, type, BP_ROLE_WEIGHT, BP_DIMS(SIDE, SIDE));
+    bp_check_in(&c, BP_TYPE_F32, BP_ROLE_INPUT, BP_DIMS(SIDE, BP_TOK(1)));
+    bp_check_out(&c, BP_TYPE_F32, BP_ROLE_OUTPUT, BP_DIMS(SIDE, BP_TOK(1)));
+    bp_check_run run;
+    enum bp_check_outcome outcome = bp_check_open(&run, device, stream, &c, true, false);
+    if (outcome == BP_CHECK_SAME) {
+        bp_check_close(&run);
+        outcome = bp_check_open(&run, device, stream, &c, false, false);
+    }
+    double best = 1e30;
+    for (int i = 0; outcome == BP_CHECK_OK && i < ROUNDS; i++) {
+        double start = now();
+        outcome = bp_check_go(&run);
+        double time = now() - start;
+        best = time < best ? time : best;
+    }
+    double rate = (double)c.value[0].bytes / best;
+    if (outcome != BP_CHECK_OK) fprintf(stderr, "%-5s %s\n", bp_type(type).name, run.why);
+    else
+        fprintf(stderr, "%-5s %8.2f GB/s  %5.1f%% of the host's read bandwidth\n", bp_type(type).name, rate / 1e9,
+                100 * rate / peak);
+    bp_check_close(&run);
+    bp_check_end(&c);
+}
+
+void bp_check_bench(const bp_open_device *device) {
+    bp_stream *stream = NULL;
+    if (device->api->stream_new(device->handle, &stream, NULL)) return;
+    double peak = host_bandwidth();
+    fprintf(stderr, "host memory: %.2f GB/s read; matrix %dx%d times a vector:\n", peak / 1e9, SIDE, SIDE);
+    for (uint32_t type = 0; type < BP_TYPE_LIMIT; type++)
+        if (bp_type_is_float(type)) bench_type(device, stream, type, peak);
+    device->api->stream_free(device->handle, stream);
+}
