@@ -16,19 +16,38 @@ void cpu_weight_layout(enum cpu_level level, uint32_t type, int64_t n_in, int64_
     out->row_multiple = panels ? CPU_PANEL : 1;
 }
 
-static void put_code(uint8_t *unit, int bits, int row, int value, uint8_t code) {
-    int quad = value / 4;
-    uint8_t *at = unit + 4 * row + value % 4;
+/* The two-bit fields of four quads, starting at bit `at` of each byte, in one word. */
+static uint32_t join_pairs(const uint32_t *quads, int at) {
+    uint32_t word = 0;
+    for (int i = 0; i < 4; i++) word |= ((quads[i] >> at) & 0x03030303u) << (2 * i);
+    return word;
+}
+
+/* One bit of each of the eight quads in one word. */
+static uint32_t join_bits(const uint32_t *quads, int at) {
+    uint32_t word = 0;
+    for (int i = 0; i < 8; i++) word |= ((quads[i] >> at) & 0x01010101u) << i;
+    return word;
+}
+
+/* The 32 codes of one row into its words of a unit. */
+static void put_codes(uint8_t *unit, int bits, int row, const uint8_t *codes) {
+    uint32_t quads[8], words[8];
+    int n = 0;
+    memcpy(quads, codes, sizeof quads);
     if (bits == 8) {
-        at[64 * quad] = code;
+        memcpy(words, quads, sizeof words);
+        n = 8;
     } else if (bits < 4) {
-        at[64 * (quad / 4)] |= (uint8_t)((code & 3) << (2 * (quad % 4)));
-        if (bits == 3) at[128] |= (uint8_t)((code >> 2) << quad);
+        for (; n < 2; n++) words[n] = join_pairs(quads + 4 * n, 0);
+        if (bits == 3) words[n++] = join_bits(quads, 2);
     } else {
-        at[64 * (quad / 2)] |= (uint8_t)((code & 15) << (4 * (quad % 2)));
-        if (bits == 5) at[256] |= (uint8_t)((code >> 4) << quad);
-        if (bits == 6) at[256 + 64 * (quad / 4)] |= (uint8_t)((code >> 4) << (2 * (quad % 4)));
+        for (; n < 4; n++) words[n] = (quads[2 * n] & 0x0F0F0F0Fu) | (quads[2 * n + 1] & 0x0F0F0F0Fu) << 4;
+        if (bits == 5) words[n++] = join_bits(quads, 4);
+        if (bits == 6) words[n++] = join_pairs(quads, 4);
+        if (bits == 6) words[n++] = join_pairs(quads + 4, 4);
     }
+    for (int i = 0; i < n; i++) memcpy(unit + 64 * i + 4 * row, &words[i], 4);
 }
 
 static uint8_t get_code(const uint8_t *unit, int bits, int row, int value) {
@@ -49,7 +68,7 @@ static void pack_block(uint32_t type, const cpu_code *c, const uint8_t *block, i
     uint8_t codes[256];
     cpu_block_codes(type, block, codes);
     size_t unit = cpu_unit_bytes(c->bits);
-    for (int j = 0; j < c->values; j++) put_code(to + (size_t)(j / 32) * unit, c->bits, row, j % 32, codes[j]);
+    for (int j = 0; j < c->values; j += 32) put_codes(to + (size_t)(j / 32) * unit, c->bits, row, codes + j);
     uint8_t *scales = to + (size_t)(c->values / 32) * unit;
     for (int s = 0; s < c->n_scales; s++) scales[16 * s + row] = block[c->at_scales + s];
     uint8_t *d = scales + 16 * c->n_scales;
@@ -60,7 +79,7 @@ static void pack_block(uint32_t type, const cpu_code *c, const uint8_t *block, i
 static void pack_panel(const cpu_weight *w, const cpu_code *c, const uint8_t *rows, int n, uint8_t *to) {
     int64_t blocks = w->n_in / c->values;
     size_t row_bytes = (size_t)blocks * (size_t)c->bytes, step = (size_t)c->bytes * CPU_PANEL;
-    memset(to, 0, row_bytes * CPU_PANEL);
+    if (n < CPU_PANEL) memset(to, 0, row_bytes * CPU_PANEL);
     for (int64_t b = 0; b < blocks; b++)
         for (int r = 0; r < n; r++)
             pack_block(w->type, c, rows + (size_t)r * row_bytes + (size_t)b * (size_t)c->bytes, r, to + (size_t)b * step);
