@@ -34,11 +34,11 @@ static bp_status print_logits(bp_session *s, const bp_tokens *tokens, bool all, 
     const int64_t n_vocab = s->model->hp.n_vocab;
     const float *logits = NULL;
     if (!chunk) chunk = tokens->count;
-    printf(all ? "{\"logits\": [" : "{\"logits\": ");
     for (size_t at = 0; at < tokens->count; at += chunk) {
         size_t now = BP_MIN(chunk, tokens->count - at);
         bp_status status = bp_run_feed(s->run, tokens->ids + at, (int64_t)now, all, &logits, error);
         if (status) return status;
+        if (!at) printf(all ? "{\"logits\": [" : "{\"logits\": ");
         for (size_t i = 0; all && i < now; i++) {
             if (at + i) putchar(',');
             print_row(logits + i * (size_t)n_vocab, n_vocab);
