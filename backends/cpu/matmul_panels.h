@@ -130,9 +130,8 @@ INLINE void sixteen_panel(const uint8_t *block, int lane, const cpu_q8 *x, const
                 for (int t = 0; t < tokens; t++) {
                     int32_t total = x[t].sum[2 * k + h];
                     VF sum = V_INT(half_dot(q + 4 * h, x[t].q + 32 * k + 16 * h, zero ? total : 0, bits, zero));
-                    VF dx = V_SET(x[t].d[k]);
-                    if (bits == 2) sum = V_FMA(sum, ds, V_MUL(ms, V_SET(-(float)total)));
-                    acc[t] = V_FMA(sum, bits == 2 ? dx : V_MUL(ds, dx), acc[t]);
+                    acc[t] = V_FMA(sum, V_MUL(ds, V_SET(x[t].d[k])), acc[t]);
+                    if (bits == 2) acc[t] = V_FNMA(ms, V_SET((float)total * x[t].d[k]), acc[t]);
                 }
             }
         }
