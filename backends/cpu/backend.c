@@ -54,6 +54,10 @@ static cpu_kernel *const op_kernels[BP_OP_LIMIT] = {
     [BP_OP_POOL] = cpu_run_pool,
     [BP_OP_TOP_K] = cpu_run_top_k,
     [BP_OP_ARGMAX] = cpu_run_argmax,
+    [BP_OP_RESHAPE] = cpu_run_reshape,
+    [BP_OP_CAUSAL_CONV] = cpu_run_conv,
+    [BP_OP_SSM_SCAN] = cpu_run_scan,
+    [BP_OP_DELTA_RULE] = cpu_run_delta,
 };
 
 const char *cpu_op_name(uint32_t op) { return op < BP_OP_LIMIT ? op_rows[op].name : NULL; }

@@ -10,7 +10,8 @@
 #include "backends/cpu/ops_vec.h"
 #include "backplane/backend.h"
 
-enum { CPU_MAX_IN = 9, CPU_MAX_OUT = 2, CPU_MAX_SCRATCH = 4, CPU_ALIGN = 64 };
+enum { CPU_MAX_IN = 10, CPU_MAX_OUT = 2, CPU_MAX_SCRATCH = 4, CPU_ALIGN = 64 };
+enum { CPU_MAX_KERNEL = 32 }; /* taps of causal_conv */
 
 struct bp_device {
     const bp_host *host;
@@ -49,6 +50,9 @@ typedef union cpu_params {
     bp_reduce_params reduce;
     bp_slice_params slice;
     bp_pool_params pool;
+    bp_causal_conv_params conv;
+    bp_ssm_scan_params scan;
+    bp_delta_rule_params delta;
 } cpu_params;
 
 typedef struct cpu_task cpu_task;
@@ -111,6 +115,7 @@ bool cpu_attention_scratch(const cpu_task *task, uint64_t bytes[2]);
 cpu_kernel cpu_run_embed, cpu_run_route, cpu_run_combine, cpu_run_norm, cpu_run_rope, cpu_run_kv_write, cpu_run_scores;
 cpu_kernel cpu_run_softmax, cpu_run_mix, cpu_run_binary, cpu_run_unary, cpu_run_glu, cpu_run_reduce, cpu_run_gather;
 cpu_kernel cpu_run_slice, cpu_run_concat, cpu_run_convert, cpu_run_pool, cpu_run_top_k, cpu_run_argmax;
+cpu_kernel cpu_run_reshape, cpu_run_conv, cpu_run_scan, cpu_run_delta;
 
 /* A row of a tensor of any type as floats, and floats as a row of F32, F16, BF16 or Q8_0. */
 void cpu_load_row(const cpu_tensor *t, int64_t row, float *out);

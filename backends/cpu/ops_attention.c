@@ -62,7 +62,7 @@ static cpu_view view_of(const cpu_task *t, int64_t token) {
 static float score_of(const bp_attention_params *p, float dot, float slope, int64_t distance) {
     float s = p->scale * dot;
     if (p->softcap != 0) s = p->softcap * tanhf(s / p->softcap);
-    return p->alibi != 0 ? s + slope * (float)distance : s;
+    return p->alibi != 0 ? s - slope * fabsf((float)distance) : s;
 }
 
 static void score_piece(const cpu_task *t, const cpu_view *v, int64_t token, int64_t head_kv, int64_t low, int64_t high,

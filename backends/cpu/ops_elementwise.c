@@ -1,4 +1,4 @@
-/* ops_elementwise: add, mul, scale, activation, softcap, glu, reduce, slice, concat, gather, convert and embed. */
+/* ops_elementwise: add, mul, scale, activation, softcap, glu, reduce, slice, reshape, concat, gather, convert and embed. */
 #include <math.h>
 #include <string.h>
 
@@ -117,6 +117,12 @@ void cpu_run_slice(const cpu_task *t, uint32_t thread, uint32_t n_threads) {
         const float *from = cpu_f32(x) + r * x->n[0] + t->params.slice.first;
         copy_floats(cpu_f32_out(out) + r * out->n[0] + s.col0, from + s.col0, s.col1 - s.col0);
     }
+}
+
+void cpu_run_reshape(const cpu_task *t, uint32_t thread, uint32_t n_threads) {
+    int64_t first, last;
+    cpu_share((int64_t)t->in[0]->bytes, thread, n_threads, &first, &last);
+    if (last > first) memcpy(t->out[0]->data + first, t->in[0]->data + first, (size_t)(last - first));
 }
 
 void cpu_run_concat(const cpu_task *t, uint32_t thread, uint32_t n_threads) {

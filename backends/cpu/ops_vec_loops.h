@@ -157,5 +157,42 @@ static void vec_activate(uint32_t f, const float *x, float *y, int64_t n, float 
 }
 #undef EACH
 
+static float vec_decay_dot(float *restrict h, float decay, const float *b, float scale, const float *c, int64_t n) {
+    float lane[CPU_LANES] = { 0 };
+    int64_t i = 0;
+    for (; i + CPU_LANES <= n; i += CPU_LANES) {
+        for (int j = 0; j < CPU_LANES; j++) {
+            float v = multiply_add(b[i + j], scale, h[i + j] * decay);
+            h[i + j] = v;
+            lane[j] = multiply_add(v, c[i + j], lane[j]);
+        }
+    }
+    float rest = 0;
+    for (; i < n; i++) {
+        h[i] = multiply_add(b[i], scale, h[i] * decay);
+        rest = multiply_add(h[i], c[i], rest);
+    }
+    return lanes_sum(lane) + rest;
+}
+
+static float vec_decays_dot(float *restrict h, const float *a, float step, const float *b, float scale, const float *c, int64_t n) {
+    float lane[CPU_LANES] = { 0 };
+    int64_t i = 0;
+    for (; i + CPU_LANES <= n; i += CPU_LANES) {
+        for (int j = 0; j < CPU_LANES; j++) {
+            float v = multiply_add(b[i + j], scale, h[i + j] * fast_exp(step * a[i + j]));
+            h[i + j] = v;
+            lane[j] = multiply_add(v, c[i + j], lane[j]);
+        }
+    }
+    float rest = 0;
+    for (; i < n; i++) {
+        h[i] = multiply_add(b[i], scale, h[i] * fast_exp(step * a[i]));
+        rest = multiply_add(h[i], c[i], rest);
+    }
+    return lanes_sum(lane) + rest;
+}
+
 const cpu_vec CPU_VEC_TABLE = { vec_dot,     vec_sum,     vec_square_sum, vec_axpy,    vec_scale,
-                                vec_from_half, vec_from_q8, vec_exp_sum,    vec_activate };
+                                vec_from_half, vec_from_q8, vec_exp_sum,    vec_activate,
+                                vec_decay_dot, vec_decays_dot };

@@ -26,6 +26,15 @@ static void slice(const bp_check_maker *m, int64_t n, int64_t first, int64_t cou
     bp_check_emit(m, &c);
 }
 
+static void reshape(const bp_check_maker *m, uint32_t type, int64_t n, int64_t k) {
+    bp_check_case c;
+    bp_check_begin(&c, BP_OP_RESHAPE, 0, "%s %ld tokens %ld", bp_check_type_name(type), (long)n, (long)k);
+    int64_t block = bp_type(type).block_values;
+    bp_check_in(&c, type, BP_ROLE_INPUT, block > 1 ? BP_DIMS(block, 6 * n, BP_TOK(k)) : BP_DIMS(6 * n, BP_TOK(k)));
+    bp_check_out(&c, type, BP_ROLE_OUTPUT, block > 1 ? BP_DIMS(block, 2 * n, 3, BP_TOK(k)) : BP_DIMS(2, n, 3, BP_TOK(k)));
+    bp_check_emit(m, &c);
+}
+
 static void concat(const bp_check_maker *m, int64_t n, int64_t other, int64_t k) {
     bp_check_case c;
     bp_check_begin(&c, BP_OP_CONCAT, 0, "%ld + %ld tokens %ld", (long)n, (long)other, (long)k);
@@ -90,6 +99,7 @@ void bp_check_select_cases(const bp_check_maker *m) {
         int64_t n = widths[i % 3], k = tokens[i / 3];
         if (bp_check_wanted(m, BP_OP_GATHER_ROWS)) gather(m, n, k, 1 + i % 6);
         if (bp_check_wanted(m, BP_OP_SLICE)) slice(m, n + 9, 1 + i % 4, n, k);
+        if (bp_check_wanted(m, BP_OP_RESHAPE)) reshape(m, i % 2 ? BP_TYPE_F32 : BP_TYPE_Q8_0, n, k);
         if (bp_check_wanted(m, BP_OP_CONCAT)) concat(m, n, 1 + i * 5, k);
         if (bp_check_wanted(m, BP_OP_TOP_K)) top_k(m, n + 4, i % 3 + 2, k);
         if (bp_check_wanted(m, BP_OP_ARGMAX)) argmax(m, n, k);

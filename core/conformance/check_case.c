@@ -123,4 +123,5 @@ void bp_check_all(const bp_check_maker *m) {
     bp_check_attention_cases(m);
     bp_check_row_cases(m);
     bp_check_select_cases(m);
+    bp_check_recurrent_cases(m);
 }

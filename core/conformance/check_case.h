@@ -43,6 +43,9 @@ typedef union bp_check_params {
     bp_slice_params slice;
     bp_pool_params pool;
     bp_top_k_params top_k;
+    bp_causal_conv_params conv;
+    bp_ssm_scan_params scan;
+    bp_delta_rule_params delta;
 } bp_check_params;
 
 typedef struct bp_check_case {
@@ -106,6 +109,7 @@ void bp_check_moe_cases(const bp_check_maker *m);
 void bp_check_attention_cases(const bp_check_maker *m);
 void bp_check_row_cases(const bp_check_maker *m);
 void bp_check_select_cases(const bp_check_maker *m);
+void bp_check_recurrent_cases(const bp_check_maker *m);
 
 /* Oracles of the parts. */
 void bp_oracle_attention(bp_check_case *c);
@@ -119,5 +123,9 @@ void bp_oracle_matmul(bp_check_case *c);
 void bp_oracle_experts(bp_check_case *c);
 void bp_oracle_route(bp_check_case *c);
 void bp_oracle_combine(bp_check_case *c);
+void bp_oracle_conv(bp_check_case *c);
+void bp_oracle_scan(bp_check_case *c);
+void bp_oracle_delta(bp_check_case *c);
+double bp_oracle_activate(uint32_t f, double x, double low, double high);
 
 #endif

@@ -45,7 +45,7 @@ static void oracle_binary(bp_check_case *c) {
     }
 }
 
-static double activate(uint32_t f, double x, double low, double high) {
+double bp_oracle_activate(uint32_t f, double x, double low, double high) {
     switch (f) {
     case BP_ACT_SILU: return x / (1 + exp(-x));
     case BP_ACT_GELU_ERF: return x / 2 * (1 + erf(x / sqrt(2)));
@@ -73,7 +73,7 @@ static void oracle_each(bp_check_case *c) {
         double v = x->real[j];
         if (c->op == BP_OP_SCALE) y[j] = v * c->params.scale.scale + c->params.scale.bias;
         else if (c->op == BP_OP_SOFTCAP) y[j] = cap * tanh(v / cap);
-        else y[j] = activate(a->f, v, a->low, a->high);
+        else y[j] = bp_oracle_activate(a->f, v, a->low, a->high);
     }
 }
 
@@ -88,7 +88,7 @@ static void oracle_glu(bp_check_case *c) {
             a = fmin(a, g->limit);
             b = fmin(fmax(b, -g->limit), g->limit);
         }
-        out->real[j] = activate(g->f, a, 0, 0) * (b + g->up_bias);
+        out->real[j] = bp_oracle_activate(g->f, a, 0, 0) * (b + g->up_bias);
     }
 }
 
@@ -124,6 +124,11 @@ static void oracle_slice(bp_check_case *c) {
     for (int64_t j = 0, n = out->dim[0]; j < out->count; j++) {
         out->real[j] = x->real[j / n * x->dim[0] + c->params.slice.first + j % n];
     }
+}
+
+static void oracle_reshape(bp_check_case *c) {
+    const bp_check_value *x = bp_check_arg(c, 0);
+    memcpy(bp_check_result(c, 0)->real, x->real, sizeof *x->real * (size_t)x->count);
 }
 
 static void oracle_concat(bp_check_case *c) {
@@ -205,7 +210,9 @@ static oracle *const oracles[BP_OP_LIMIT] = {
     [BP_OP_GATHER_ROWS] = oracle_gather,          [BP_OP_SLICE] = oracle_slice,
     [BP_OP_CONCAT] = oracle_concat,               [BP_OP_CONVERT] = oracle_convert,
     [BP_OP_POOL] = oracle_pool,                   [BP_OP_TOP_K] = oracle_top_k,
-    [BP_OP_ARGMAX] = oracle_top_k,
+    [BP_OP_ARGMAX] = oracle_top_k,                [BP_OP_RESHAPE] = oracle_reshape,
+    [BP_OP_CAUSAL_CONV] = bp_oracle_conv,         [BP_OP_SSM_SCAN] = bp_oracle_scan,
+    [BP_OP_DELTA_RULE] = bp_oracle_delta,
 };
 
 void bp_check_oracle(bp_check_case *c) {

@@ -56,7 +56,7 @@ static double score_of(const bp_check_case *c, const paged *p, int64_t t, int64_
     for (uint32_t i = 0; i < a->head_dim; i++) score += query[i] * key[i];
     score *= a->scale;
     if (a->softcap != 0) score = a->softcap * tanh(score / a->softcap);
-    return a->alibi != 0 ? score + slope(a, h) * (double)(pk - position) : score;
+    return a->alibi != 0 ? score - slope(a, h) * fabs((double)(pk - position)) : score;
 }
 
 static void attend(bp_check_case *c, const paged *p, int64_t t, int64_t h, double *out) {

@@ -235,6 +235,66 @@ uint32_t bp_gather_rows(bp_builder *b, uint32_t x, uint32_t ids) {
     return out;
 }
 
+uint32_t bp_reshape(bp_builder *b, uint32_t x, uint32_t rank, const bp_dim *dims) {
+    if (b->error.status) return 0;
+    uint32_t out = bp_bound_value(b, BP_ROLE_TEMP, b->values[x].type, rank, dims, "reshape");
+    node(b, BP_OP_RESHAPE, NULL, 0, &x, 1, &out, 1);
+    return out;
+}
+
+uint32_t bp_slice(bp_builder *b, uint32_t x, int64_t first, int64_t count) {
+    bp_dim row = dim(b, x, 0);
+    expect(b, !row.symbol && first >= 0 && count > 0 && first <= row.value && count <= row.value - first, x,
+           "a part of it is wanted that it does not have");
+    bp_slice_params p = { (uint32_t)first };
+    uint32_t out = temp(b, x, bp_number(count), BP_TYPE_F32, "slice");
+    node(b, BP_OP_SLICE, &p, sizeof p, &x, 1, &out, 1);
+    return out;
+}
+
+uint32_t bp_activation(bp_builder *b, uint32_t x, uint32_t f) {
+    bp_activation_params p = { .f = f };
+    uint32_t out = temp(b, x, dim(b, x, 0), BP_TYPE_F32, "activation");
+    node(b, BP_OP_ACTIVATION, &p, sizeof p, &x, 1, &out, 1);
+    return out;
+}
+
+uint32_t bp_pool(bp_builder *b, uint32_t x, uint32_t sequences, uint32_t kind) {
+    bp_pool_params p = { kind };
+    bp_dim dims[2] = { dim(b, x, 0), bp_symbol(b, BP_SYMBOL_N_SEQUENCES) };
+    uint32_t out = bp_bound_value(b, BP_ROLE_TEMP, BP_TYPE_F32, 2, dims, "pool");
+    node(b, BP_OP_POOL, &p, sizeof p, (uint32_t[]){ x, sequences }, 2, &out, 1);
+    return out;
+}
+
+uint32_t bp_causal_conv(bp_builder *b, uint32_t x, uint32_t weight, uint32_t bias, const bp_state_inputs *in, bp_causal_conv_params p) {
+    expect(b, same_dim(dim(b, weight, 1), dim(b, x, 0)), weight, "its channels are not those of its input");
+    expect(b, dim(b, weight, 0).value >= 2, weight, "its kernel is narrower than 2");
+    uint32_t out = temp(b, x, dim(b, x, 0), BP_TYPE_F32, "conv");
+    const uint32_t inputs[] = { x, weight, bias, in->positions, in->sequences, in->state_slots };
+    node(b, BP_OP_CAUSAL_CONV, &p, sizeof p, inputs, 6, (uint32_t[]){ out, in->state }, 2);
+    return out;
+}
+
+uint32_t bp_ssm_scan(bp_builder *b, const bp_ssm_inputs *ssm, const bp_state_inputs *in, bp_ssm_scan_params p) {
+    expect(b, p.n_head && p.n_group && p.n_head % p.n_group == 0, ssm->x, "its heads are no multiple of its groups");
+    expect(b, is_number(dim(b, ssm->dt, 0), p.n_head), ssm->dt, "its width is not the number of heads");
+    uint32_t out = temp(b, ssm->x, dim(b, ssm->x, 0), BP_TYPE_F32, "ssm_scan");
+    const uint32_t inputs[] = { ssm->x, ssm->dt, ssm->a, ssm->b, ssm->c, ssm->d, ssm->dt_bias,
+                                in->positions, in->sequences, in->state_slots };
+    node(b, BP_OP_SSM_SCAN, &p, sizeof p, inputs, 10, (uint32_t[]){ out, in->state }, 2);
+    return out;
+}
+
+uint32_t bp_delta_rule(bp_builder *b, const bp_delta_inputs *delta, const bp_state_inputs *in, bp_delta_rule_params p) {
+    expect(b, p.n_head && p.n_head_k && p.n_head % p.n_head_k == 0, delta->v, "its heads are no multiple of the key heads");
+    uint32_t out = temp(b, delta->v, dim(b, delta->v, 0), BP_TYPE_F32, "delta_rule");
+    const uint32_t inputs[] = { delta->q, delta->k, delta->v, delta->decay, delta->beta, in->positions, in->sequences,
+                                in->state_slots };
+    node(b, BP_OP_DELTA_RULE, &p, sizeof p, inputs, 8, (uint32_t[]){ out, in->state }, 2);
+    return out;
+}
+
 void bp_output(bp_builder *b, uint32_t value, const char *name) {
     if (b->error.status) return;
     b->values[value].role = BP_ROLE_OUTPUT;

@@ -42,6 +42,25 @@ uint32_t bp_mul(bp_builder *b, uint32_t a, uint32_t c);
 uint32_t bp_scale(bp_builder *b, uint32_t x, float scale, float bias);
 uint32_t bp_glu(bp_builder *b, uint32_t gate, uint32_t up, bp_glu_params p);
 uint32_t bp_gather_rows(bp_builder *b, uint32_t x, uint32_t ids);
+/* The same values in another shape; rank dims, of as many values. */
+uint32_t bp_reshape(bp_builder *b, uint32_t x, uint32_t rank, const bp_dim *dims);
+/* Values first … first + count - 1 of each row. */
+uint32_t bp_slice(bp_builder *b, uint32_t x, int64_t first, int64_t count);
+uint32_t bp_activation(bp_builder *b, uint32_t x, uint32_t f);
+uint32_t bp_pool(bp_builder *b, uint32_t x, uint32_t sequences, uint32_t kind);
+/* The recurrent ops; state: a value of role state. bias, d and dt_bias may be BP_NONE. */
+typedef struct bp_state_inputs {
+    uint32_t positions, sequences, state_slots, state;
+} bp_state_inputs;
+uint32_t bp_causal_conv(bp_builder *b, uint32_t x, uint32_t weight, uint32_t bias, const bp_state_inputs *in, bp_causal_conv_params p);
+typedef struct bp_ssm_inputs {
+    uint32_t x, dt, a, b, c, d, dt_bias;
+} bp_ssm_inputs;
+uint32_t bp_ssm_scan(bp_builder *b, const bp_ssm_inputs *ssm, const bp_state_inputs *in, bp_ssm_scan_params p);
+typedef struct bp_delta_inputs {
+    uint32_t q, k, v, decay, beta;
+} bp_delta_inputs;
+uint32_t bp_delta_rule(bp_builder *b, const bp_delta_inputs *delta, const bp_state_inputs *in, bp_delta_rule_params p);
 /* Make a temporary value an output of the graph, under a name. */
 void bp_output(bp_builder *b, uint32_t value, const char *name);
 

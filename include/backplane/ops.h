@@ -18,7 +18,7 @@ enum bp_op {
 #include "backplane/ops.def"
 #undef BP_OP
 };
-enum { BP_OP_LIMIT = 28 }; /* one past the last id of this header */
+enum { BP_OP_LIMIT = 32 }; /* one past the last id of this header */
 
 typedef struct bp_no_params { uint32_t reserved; } bp_no_params;
 
@@ -100,7 +100,7 @@ typedef struct bp_rope_params {
  *            block_table I32 [table_width, n_sequences], kv_len I32 [n_sequences], kv_start? I32 [n_sequences],
  *            sinks? F32 [n_head]  ->  F32 [n_head * head_dim_v, n_tokens]
  * Query head h reads KV head h / (n_head / n_head_kv). For token t of sequence q at position p and key j at position pk:
- *   score = scale * (q · k); if softcap: score = softcap * tanh(score / softcap); score += slope(h) * (pk - p) if alibi
+ *   score = scale * (q · k); if softcap: score = softcap * tanh(score / softcap); score -= slope(h) * |pk - p| if alibi
  *   visible: causal: pk <= p, and p - pk < window if window, and pk / chunk == p / chunk if chunk;
  *            else: all keys, or |p - pk| <= window / 2 if window
  *   out = sum of softmax(visible scores) * v; with sinks, exp(sinks[h]) joins the softmax's denominator (and its maximum).
@@ -167,5 +167,45 @@ typedef struct bp_slice_params { uint32_t first; } bp_slice_params;
 enum bp_pooling { BP_POOL_MEAN = 0, BP_POOL_FIRST = 1, BP_POOL_LAST = 2 };
 typedef struct bp_pool_params { uint32_t kind; } bp_pool_params;
 typedef struct bp_top_k_params { uint32_t reserved; } bp_top_k_params;
+
+/* RESHAPE  x of any type and shape  ->  the same type and values in the same order, in the output's shape. Where blocks hold
+ *          several values, dim[0] stays as it is. */
+
+/* Recurrent ops. Their state is a value of role state, F32, whose last dimension counts slots; a sequence has one slot.
+ * All end with the inputs positions I32 [n_tokens], sequences I32 [n_tokens], state_slots I32 [n_sequences]: token t reads and
+ * updates slot state_slots[sequences[t]]. Tokens are taken in the order of the batch, in which those of one sequence lie in
+ * order of position; sequences may be mixed. A token at position 0 finds zeros, whatever its slot holds, so that nothing need
+ * be cleared before a new text. A slot is left as its last token made it, and others are not touched: a text fed at once, in
+ * chunks or token by token gives the same. No two sequences of a batch have the same slot. A token whose sequence or slot is
+ * out of range gives zeros and touches no state.
+ *
+ * CAUSAL_CONV  x F32 [n, n_tokens], weight F32 [k, n], bias? F32 [n], positions, sequences, state_slots
+ *              ->  F32 as x, state F32 [n, k - 1, n_slots]        (k >= 2)
+ * Each channel on its own: out[i, t] = f(bias[i] + sum over j < k of weight[j, i] * x_j[i]), where x_(k-1) is token t and
+ * x_(k-2) … x_0 are the tokens before it in its sequence, zeros before position 0. The state holds the last k - 1 of them,
+ * the oldest first. f is of BP_ACTIVATION_LIST, except CLAMP.
+ *
+ * SSM_SCAN     x F32 [n_head * head_dim, n_tokens], dt F32 [n_head, n_tokens], a F32 [1 or n_state, n_head],
+ *              b F32 [n_group * n_state, n_tokens], c F32 as b, d? F32 and dt_bias? F32 of n_head values each, positions,
+ *              sequences, state_slots  ->  F32 as x, state F32 [n_state, n_head * head_dim, n_slots]
+ * For value i of head h, which reads group g = h / (n_head / n_group), with s = softplus(dt[h, t] + dt_bias[h]):
+ *   state[j, i] = exp(s * a[j, h]) * state[j, i] + s * b[g * n_state + j, t] * x[i, t];
+ *   out[i, t] = d[h] * x[i, t] + sum over j of c[g * n_state + j, t] * state[j, i].
+ * a is negative, as files have it; one row of a serves all j. Mamba 1 is head_dim = 1 with n_state rows of a.
+ * Sources: Gu & Dao 2023 (Mamba); Dao & Gu 2024 (Mamba 2).
+ *
+ * DELTA_RULE   q F32 [n_head_k * head_dim, n_tokens], k F32 as q, v F32 [n_head * head_dim_v, n_tokens],
+ *              decay F32 [n_head, n_tokens], beta F32 [n_head, n_tokens], positions, sequences, state_slots
+ *              ->  F32 as v, state F32 [head_dim, head_dim_v, n_head, n_slots]
+ * Head h reads head h / (n_head / n_head_k) of q and k. With l2_eps > 0 these are first divided by sqrt(their sum of
+ * squares + l2_eps), each head on its own. For column j of head h, S_j being state[:, j, h]:
+ *   S_j = exp(decay[h, t]) * S_j;   S_j += k * beta[h, t] * (v[j, t] - k · S_j);   out[j, t] = scale * (q · S_j).
+ * Sources: Yang et al. 2024 (DeltaNet); Yang, Kautz, Hatamizadeh 2025 (gated). */
+typedef struct bp_causal_conv_params { uint32_t f; } bp_causal_conv_params;
+typedef struct bp_ssm_scan_params { uint32_t n_head, n_group; } bp_ssm_scan_params;
+typedef struct bp_delta_rule_params {
+    uint32_t n_head, n_head_k;
+    float scale, l2_eps; /* scale: 0 means 1; l2_eps: 0 = q and k as they are */
+} bp_delta_rule_params;
 
 #endif

@@ -92,7 +92,7 @@ static double score(const bp_attention_params *p, const double *key, const float
                     int64_t key_at) {
     double s = (double)p->scale * ref_dot(key, q + h * p->head_dim, p->head_dim);
     if (p->softcap != 0) s = p->softcap * tanh(s / p->softcap);
-    return p->alibi != 0 ? s + slope(p, h) * (double)(key_at - at) : s;
+    return p->alibi != 0 ? s - slope(p, h) * fabs((double)(key_at - at)) : s;
 }
 
 /* Scores of token t: s[h * n + j] for all heads and the first n keys of its sequence. f, d: head_dim scratch values.

@@ -16,6 +16,14 @@ bp_status ref_run_GATHER_ROWS(const bp_simple_call *c, bp_error *error) {
     return BP_OK;
 }
 
+bp_status ref_run_RESHAPE(const bp_simple_call *c, bp_error *error) {
+    const bp_simple_tensor *x = &c->in[0], *out = &c->out[0];
+    REF_NEED(x->type == out->type && ref_count(x) == ref_count(out));
+    REF_NEED(bp_type(x->type).block_values == 1 || x->ne[0] == out->ne[0]);
+    memcpy(out->data, x->data, (size_t)(bp_row_bytes(x->type, x->ne[0]) * (uint64_t)ref_rows(x)));
+    return BP_OK;
+}
+
 bp_status ref_run_SLICE(const bp_simple_call *c, bp_error *error) {
     const bp_simple_tensor *x = &c->in[0], *out = &c->out[0];
     int64_t first = ((const bp_slice_params *)c->params)->first, block = bp_type(x->type).block_values;

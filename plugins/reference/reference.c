@@ -35,6 +35,10 @@ static const signature signatures[BP_OP_LIMIT] = {
     [BP_OP_POOL] = { "FI", "F" },
     [BP_OP_TOP_K] = { "F", "FI" },
     [BP_OP_ARGMAX] = { "F", "I" },
+    [BP_OP_RESHAPE] = { "A", "A" },
+    [BP_OP_CAUSAL_CONV] = { "FFfIII", "FF" },
+    [BP_OP_SSM_SCAN] = { "FFFFFffIII", "FF" },
+    [BP_OP_DELTA_RULE] = { "FFFFFIII", "FF" },
 };
 
 static int fits(char letter, uint32_t type) {
