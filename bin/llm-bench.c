@@ -63,10 +63,10 @@ static bp_status measure(bp_session *s, int64_t depth, int64_t n, bool single, d
     int32_t *ids = bp_new_array((size_t)(depth + n), sizeof *ids);
     if (!ids) return bp_fail(error, BP_E_NO_MEMORY, "out of memory");
     for (int64_t i = 0; i < depth + n; i++) ids[i] = (int32_t)((i * 31 + 17) % s->model->hp.n_vocab);
-    bp_run_truncate(s->run, 0);
-    bp_status status = depth ? bp_run_feed(s->run, ids, depth, false, &logits, error) : BP_OK;
+    bp_status status = bp_run_truncate(s->run, BP_SEQUENCE_MAIN, 0, error);
+    if (!status) status = depth ? bp_run_feed(s->run, BP_SEQUENCE_MAIN, ids, depth, false, &logits, error) : BP_OK;
     double begin = now();
-    for (int64_t i = 0; !status && i < (single ? n : 1); i++) status = bp_run_feed(s->run, ids + depth + i, single ? 1 : n, false, &logits, error);
+    for (int64_t i = 0; !status && i < (single ? n : 1); i++) status = bp_run_feed(s->run, BP_SEQUENCE_MAIN, ids + depth + i, single ? 1 : n, false, &logits, error);
     *speed = (double)n / (now() - begin);
     free(ids);
     return status;
@@ -132,7 +132,8 @@ static bp_status bench(bp_config *config, const bp_own_flag *own, bp_error *erro
     if (status) return status;
     bp_device_info info = { .size = sizeof info };
     int64_t threads = bp_config_int(config, BP_OPT_THREADS);
-    if (!s.device.api->info(s.device.handle, &info, error) && info.host_memory)
+    const bp_open_device *device = &s.devices.list[0];
+    if (!device->api->info(device->handle, &info, error) && info.host_memory)
         p.bandwidth = read_bandwidth(threads > 0 ? (uint32_t)threads : bp_cpu_count());
     if (p.json) putchar('[');
     else if (p.bandwidth > 0) printf("read bandwidth: %.1f GB/s; a token reads at least %.3f GB\n", p.bandwidth / 1e9, bytes_a_token(s.model) / 1e9);

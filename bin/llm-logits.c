@@ -29,14 +29,14 @@ static void print_row(const float *row, int64_t n) {
     putchar(']');
 }
 
-/* Feed in pieces of `chunk` tokens (0: all at once); prints one row, or with all each row. */
-static bp_status print_logits(bp_session *s, const bp_tokens *tokens, bool all, size_t chunk, bp_error *error) {
+/* Feed in pieces of `chunk` tokens (0: all at once); prints one row, or with all each row. *last: the last row. */
+static bp_status print_logits(bp_session *s, const bp_tokens *tokens, bool all, size_t chunk, const float **last, bp_error *error) {
     const int64_t n_vocab = s->model->hp.n_vocab;
     const float *logits = NULL;
     if (!chunk) chunk = tokens->count;
     for (size_t at = 0; at < tokens->count; at += chunk) {
         size_t now = BP_MIN(chunk, tokens->count - at);
-        bp_status status = bp_run_feed(s->run, tokens->ids + at, (int64_t)now, all, &logits, error);
+        bp_status status = bp_run_feed(s->run, BP_SEQUENCE_MAIN, tokens->ids + at, (int64_t)now, all, &logits, error);
         if (status) return status;
         if (!at) printf(all ? "{\"logits\": [" : "{\"logits\": ");
         for (size_t i = 0; all && i < now; i++) {
@@ -46,6 +46,7 @@ static bp_status print_logits(bp_session *s, const bp_tokens *tokens, bool all, 
     }
     if (all) putchar(']');
     else print_row(logits, n_vocab);
+    *last = all ? logits + ((tokens->count - 1) % chunk) * (size_t)n_vocab : logits;
     return BP_OK;
 }
 
@@ -57,16 +58,13 @@ static int32_t argmax(const float *row, int64_t n) {
 }
 
 /* Continue with the likeliest token n times; the first comes from the last row printed. */
-static bp_status print_greedy(bp_session *s, const bp_tokens *tokens, int64_t n, bp_error *error) {
-    const float *logits = NULL;
-    bp_run_truncate(s->run, (int64_t)tokens->count - 1);
-    int32_t next = tokens->ids[tokens->count - 1];
+static bp_status print_greedy(bp_session *s, const float *last, int64_t n, bp_error *error) {
     printf(", \"greedy\": [");
     for (int64_t i = 0; i < n; i++) {
-        bp_status status = bp_run_feed(s->run, &next, 1, false, &logits, error);
-        if (status) return status;
-        next = argmax(logits, s->model->hp.n_vocab);
+        int32_t next = argmax(last, s->model->hp.n_vocab);
         printf("%s%d", i ? "," : "", next);
+        bp_status status = i + 1 < n ? bp_run_feed(s->run, BP_SEQUENCE_MAIN, &next, 1, false, &last, error) : BP_OK;
+        if (status) return status;
     }
     putchar(']');
     return BP_OK;
@@ -85,12 +83,13 @@ int main(int argc, char **argv) {
     int exit_status = bp_command_begin(argc, argv, "print the logits of a model", own, BP_COUNT(own), &config, &done);
     bp_tokens tokens = { 0 };
     bp_session session = { 0 };
+    const float *last = NULL;
     if (!done) {
         bp_status status = parse_ids(own[OWN_TOKENS].value ? own[OWN_TOKENS].value : "", &tokens, &error);
         if (!status) status = bp_session_open(config, false, &session, &error);
         long chunk = own[OWN_CHUNK].value ? strtol(own[OWN_CHUNK].value, NULL, 10) : 0;
-        if (!status) status = print_logits(&session, &tokens, own[OWN_ALL].value, chunk > 0 ? (size_t)chunk : 0, &error);
-        if (!status && own[OWN_GREEDY].value) status = print_greedy(&session, &tokens, strtol(own[OWN_GREEDY].value, NULL, 10), &error);
+        if (!status) status = print_logits(&session, &tokens, own[OWN_ALL].value, chunk > 0 ? (size_t)chunk : 0, &last, &error);
+        if (!status && own[OWN_GREEDY].value) status = print_greedy(&session, last, strtol(own[OWN_GREEDY].value, NULL, 10), &error);
         if (!status) puts("}");
         if (status) exit_status = bp_command_fail("llm-logits", &error);
     }

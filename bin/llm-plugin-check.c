@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "core/conformance/check_run.h"
+#include "core/graph/op_name.h"
 
 enum { FLAG_JSON, FLAG_BENCH, FLAG_OP, FLAG_SET, FLAG_COUNT };
 
@@ -28,7 +29,7 @@ static bp_status set_key(bp_config *config, const char *backend, const char *pai
 }
 
 static uint32_t op_by_name(const char *name) {
-    for (uint32_t op = 1; op < BP_OP_LIMIT; op++) if (!strcasecmp(name, bp_check_op_name(op))) return op;
+    for (uint32_t op = 1; op < BP_OP_LIMIT; op++) if (!strcasecmp(name, bp_op_name(op))) return op;
     return 0;
 }
 

@@ -82,7 +82,7 @@ static bp_status generate(generation *g, const bp_tokens *prompt, bp_error *erro
     int32_t id;
     float logprob;
     double begin = now();
-    bp_status status = bp_run_feed(g->session->run, prompt->ids, (int64_t)prompt->count, false, &logits, error);
+    bp_status status = bp_run_feed(g->session->run, BP_SEQUENCE_MAIN, prompt->ids, (int64_t)prompt->count, false, &logits, error);
     for (size_t i = 0; i < prompt->count; i++) bp_sampler_accept(g->sampler, prompt->ids[i]);
     g->n_prompt += (int64_t)prompt->count;
     g->prompt_seconds += now() - begin;
@@ -94,8 +94,8 @@ static bp_status generate(generation *g, const bp_tokens *prompt, bp_error *erro
         bp_sampler_accept(g->sampler, id);
         status = show(g, id, logprob, error);
         g->n_made++;
-        if (bp_run_length(g->session->run) >= bp_run_context(g->session->run)) break;
-        if (!status && i + 1 < g->limit) status = bp_run_feed(g->session->run, &id, 1, false, &logits, error);
+        if (bp_run_length(g->session->run, BP_SEQUENCE_MAIN) >= bp_run_context(g->session->run)) break;
+        if (!status && i + 1 < g->limit) status = bp_run_feed(g->session->run, BP_SEQUENCE_MAIN, &id, 1, false, &logits, error);
     }
     g->made_seconds += now() - begin;
     if (!g->json) flush_text(g, true);
@@ -136,7 +136,7 @@ static bp_status chat_turn(generation *g, const bp_chat_format *format, history 
     bp_text prompt = { 0 };
     bp_status status = say(h, "user", line, error);
     if (!status) status = bp_chat_render(format, h->messages, h->count, true, &prompt, error);
-    bp_run_truncate(g->session->run, 0);
+    if (!status) status = bp_run_truncate(g->session->run, BP_SEQUENCE_MAIN, 0, error);
     bp_sampler_reset(g->sampler);
     bp_text_clear(&g->answer);
     if (!status) status = run_prompt(g, bp_text_get(&prompt), prompt.size, BP_TOKENIZE_SPECIAL, error);

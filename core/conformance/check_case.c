@@ -4,16 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/graph/op_name.h"
 #include "core/quant/quant.h"
-
-const char *bp_check_op_name(uint32_t op) {
-    static const char *const names[BP_OP_LIMIT] = {
-#define BP_OP(name, id, params, n_in, n_out) [id] = #name,
-#include "backplane/ops.def"
-#undef BP_OP
-    };
-    return op < BP_OP_LIMIT && names[op] ? names[op] : "?";
-}
 
 uint32_t bp_check_params_size(uint32_t op) {
     static const uint32_t sizes[BP_OP_LIMIT] = {
@@ -45,7 +37,7 @@ void bp_check_begin(bp_check_case *c, uint32_t op, double tolerance, const char 
     memset(c, 0, sizeof *c);
     c->op = op;
     c->tolerance = tolerance;
-    int at = snprintf(c->name, sizeof c->name, "%s ", bp_check_op_name(op));
+    int at = snprintf(c->name, sizeof c->name, "%s ", bp_op_name(op));
     va_list args;
     va_start(args, format);
     vsnprintf(c->name + at, sizeof c->name - (size_t)at, format, args);

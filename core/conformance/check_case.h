@@ -60,7 +60,6 @@ typedef struct bp_check_case {
     bool failed; /* out of memory while it was built */
 } bp_check_case;
 
-const char *bp_check_op_name(uint32_t op); /* "MATMUL" */
 uint32_t bp_check_params_size(uint32_t op);
 const char *bp_check_type_name(uint32_t type); /* "Q4_0"; "?" for an unknown one */
 

@@ -1,5 +1,7 @@
 /* Which device to use, and the list of those that there are. */
 #include <inttypes.h>
+#include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/base/fail.h"
@@ -10,12 +12,27 @@
 #include "core/device/plugin_search.h"
 #include "core/device/plugin_steps.h"
 
+enum { MAX_NAME = 4096 }; /* of a backend or its path */
+
 static const char *const automatic[] = { "cuda", "cpu", "reference" };
 
+/* "cuda:1" is device 1 of cuda. */
 static bp_status try_backend(bp_config *config, const char *name, bp_open_device *out, bp_error *error) {
     const bp_backend *backend;
-    bp_status status = bp_plugin_load(config, name, &backend, error);
-    return status ? status : bp_plugin_open(backend, 0, out, error);
+    const char *colon = strrchr(name, ':');
+    char *end, plain[MAX_NAME];
+    const unsigned long index = colon ? strtoul(colon + 1, &end, 10) : 0;
+    const bool indexed = colon && colon[1] >= '0' && colon[1] <= '9' && !*end && index < UINT32_MAX;
+    if (snprintf(plain, sizeof plain, "%.*s", indexed ? (int)(colon - name) : (int)strlen(name), name) >= (int)sizeof plain)
+        return bp_fail(error, BP_E_INVALID, "the backend's name is too long");
+    bp_status status = bp_plugin_load(config, plain, &backend, error);
+    return status ? status : bp_plugin_open(backend, (uint32_t)index, out, error);
+}
+
+bp_status bp_device_open_name(bp_config *config, const char *name, bp_open_device *out, bp_error *error) {
+    *out = (bp_open_device){ 0 };
+    bp_status status = try_backend(config, name, out, error);
+    return status ? status : bp_plugin_settle(config, out, error);
 }
 
 static bp_status select_auto(bp_config *config, bp_open_device *out, bp_error *error) {
@@ -39,9 +56,7 @@ static bp_status select_auto(bp_config *config, bp_open_device *out, bp_error *e
 bp_status bp_device_select(bp_config *config, bp_open_device *out, bp_error *error) {
     const char *name = bp_config_text(config, BP_OPT_BACKEND);
     *out = (bp_open_device){ 0 };
-    if (!name || !*name || !strcmp(name, "auto")) return select_auto(config, out, error);
-    bp_status status = try_backend(config, name, out, error);
-    return status ? status : bp_plugin_settle(config, out, error);
+    return !name || !*name || !strcmp(name, "auto") ? select_auto(config, out, error) : bp_device_open_name(config, name, out, error);
 }
 
 static void list_device(const bp_backend *backend, uint32_t index, FILE *to) {

@@ -32,6 +32,9 @@ bp_status bp_device_open(bp_config *config, const bp_backend *backend, uint32_t 
  * opens; keys that it leaves unread are an error even then. */
 bp_status bp_device_select(bp_config *config, bp_open_device *out, bp_error *error);
 
+/* Open what a name, a path, or either with ":INDEX" at its end says; keys that it leaves unread are an error. */
+bp_status bp_device_open_name(bp_config *config, const char *name, bp_open_device *out, bp_error *error);
+
 /* --list-backends: each backend found, its devices, or the reason why it was refused. */
 bp_status bp_plugin_list(bp_config *config, FILE *to, bp_error *error);
 

@@ -24,15 +24,15 @@ bp_status bp_session_open(bp_config *config, bool need_text, bp_session *out, bp
     bp_run_settings settings;
     bp_status status = bp_run_settings_from(config, &settings, error);
     if (!status) status = open_model(out, need_text, error);
-    if (!status) status = bp_device_select(config, &out->device, error);
-    if (!status) status = bp_run_new(out->model, &out->device, &settings, &out->run, error);
+    if (!status) status = bp_devices_open(config, &out->devices, error);
+    if (!status) status = bp_run_new(out->model, config, &out->devices, &settings, &out->run, error);
     if (status) bp_session_close(out);
     return status;
 }
 
 void bp_session_close(bp_session *s) {
     bp_run_free(s->run);
-    if (s->device.handle) s->device.api->close(s->device.handle);
+    bp_devices_close(&s->devices);
     bp_tokenizer_free(s->tokenizer);
     bp_model_free(s->model);
     *s = (bp_session){ 0 };

@@ -7,7 +7,7 @@
 
 typedef struct bp_session {
     bp_config *config; /* the caller's */
-    bp_open_device device;
+    bp_devices devices;
     bp_model *model;
     bp_tokenizer *tokenizer; /* NULL where no text is needed */
     bp_run *run;

@@ -10,6 +10,8 @@ import json  # noqa: E402
 
 TOLERANCE = 5e-5  # of the logits' standard deviation: rounding of the stored digits 1.3e-5, F32 against F64 0.7e-5
 CONFIGS = {"reference": ini("[engine]\nbackend = reference\n[model]\ncache_type = f32\n")}
+CONFIGS["split between cpu and reference"] = ini(
+    "[engine]\nbackend = cpu\n[placement]\ndevices = cpu,reference\nlayers = 1\n[model]\ncache_type = f32\n[backend.cpu]\nactivations = f32\n")
 for level in cpu_levels():
     for repack in ("yes", "no"):
         CONFIGS[f"cpu {level} repack={repack}"] = ini(
