@@ -13,7 +13,8 @@
 #include "core/run/session.h"
 #include "core/text/chat.h"
 
-enum { OWN_PROMPT, OWN_FILE, OWN_COUNT, OWN_CHAT, OWN_JSON, OWN_EXPLAIN, OWN_PROFILE, OWN_LIST, OWN_TIMINGS, OWN_SPECIAL };
+enum { OWN_PROMPT, OWN_FILE, OWN_COUNT, OWN_CHAT, OWN_JSON, OWN_EXPLAIN, OWN_PROFILE, OWN_LIST, OWN_TIMINGS, OWN_SPECIAL,
+       OWN_LOGPROBS };
 enum { MAX_PROMPT_BYTES = 64 << 20, DEFAULT_TOKENS = 128 };
 
 static volatile sig_atomic_t interrupted;
@@ -33,6 +34,7 @@ typedef struct generation {
     bp_sampler *sampler;
     int64_t limit;
     bool json;
+    uint32_t n_top; /* with JSON: likeliest tokens to print beside each */
     bp_text pending; /* bytes that do not yet end a UTF-8 character */
     bp_text answer;  /* all bytes, for the history of a chat */
     int64_t n_prompt, n_made;
@@ -53,22 +55,44 @@ static void flush_text(generation *g, bool end) {
     g->pending.size -= at;
 }
 
-static void print_json(int32_t id, const bp_text *piece, float logprob) {
+static void add_token_json(const generation *g, bp_text *line, int32_t id, const bp_text *piece, float logprob) {
+    bp_text own = { 0 };
+    if (!piece) bp_token_bytes(g->session->tokenizer, id, true, &own, NULL);
+    bp_text_format(line, "\"id\": %d, \"text\": \"", id);
+    bp_text_json(line, bp_text_get(piece ? piece : &own), piece ? piece->size : own.size);
+    bp_text_format(line, "\", \"logprob\": %.6g", (double)logprob);
+    bp_text_free(&own);
+}
+
+static void add_top_json(const generation *g, bp_text *line, const float *logits) {
+    static bp_logprob top[BP_MAX_TOP_LOGPROBS];
+    uint32_t n = bp_logprobs_top(logits, (int32_t)g->session->model->hp.n_vocab, top, g->n_top);
+    bp_text_adds(line, ", \"top\": [");
+    for (uint32_t i = 0; i < n; i++) {
+        bp_text_adds(line, i ? ", {" : "{");
+        add_token_json(g, line, top[i].id, NULL, top[i].logprob);
+        bp_text_adds(line, "}");
+    }
+    bp_text_adds(line, "]");
+}
+
+static void print_json(const generation *g, int32_t id, const bp_text *piece, float logprob, const float *logits) {
     bp_text line = { 0 };
-    bp_text_format(&line, "{\"id\": %d, \"text\": \"", id);
-    bp_text_json(&line, bp_text_get(piece), piece->size);
-    bp_text_format(&line, "\", \"logprob\": %.6g}\n", (double)logprob);
+    bp_text_adds(&line, "{");
+    add_token_json(g, &line, id, piece, logprob);
+    if (g->n_top) add_top_json(g, &line, logits);
+    bp_text_adds(&line, "}\n");
     fputs(bp_text_get(&line), stdout);
     fflush(stdout);
     bp_text_free(&line);
 }
 
-static bp_status show(generation *g, int32_t id, float logprob, bp_error *error) {
+static bp_status show(generation *g, int32_t id, float logprob, const float *logits, bp_error *error) {
     bp_text piece = { 0 };
     bp_status status = bp_token_bytes(g->session->tokenizer, id, false, &piece, error);
     bp_text_add(&g->answer, bp_text_get(&piece), piece.size);
     if (g->json) {
-        print_json(id, &piece, logprob);
+        print_json(g, id, &piece, logprob, logits);
     } else {
         bp_text_add(&g->pending, bp_text_get(&piece), piece.size);
         flush_text(g, false);
@@ -80,19 +104,20 @@ static bp_status show(generation *g, int32_t id, float logprob, bp_error *error)
 static bp_status generate(generation *g, const bp_tokens *prompt, bp_error *error) {
     const float *logits;
     int32_t id;
-    float logprob;
+    float logprob = 0;
     double begin = now();
     bp_status status = bp_run_feed(g->session->run, BP_SEQUENCE_MAIN, prompt->ids, (int64_t)prompt->count, false, &logits, error);
-    for (size_t i = 0; i < prompt->count; i++) bp_sampler_accept(g->sampler, prompt->ids[i]);
+    for (size_t i = 0; !status && i < prompt->count; i++) status = bp_sampler_accept(g->sampler, prompt->ids[i]);
     g->n_prompt += (int64_t)prompt->count;
     g->prompt_seconds += now() - begin;
     begin = now();
     for (int64_t i = 0; !status && i < g->limit && !interrupted; i++) {
-        status = bp_sampler_next(g->sampler, logits, (int32_t)g->session->model->hp.n_vocab, &id, &logprob);
+        status = bp_sampler_next(g->sampler, logits, (int32_t)g->session->model->hp.n_vocab, &id,
+                                 g->json ? &logprob : NULL);
         if (status) bp_fail(error, status, "the model gave no token to choose: all its logits are NaN or -infinity");
         if (status || bp_token_ends(g->session->tokenizer, id)) break;
-        bp_sampler_accept(g->sampler, id);
-        status = show(g, id, logprob, error);
+        status = bp_sampler_accept(g->sampler, id);
+        if (!status) status = show(g, id, logprob, logits, error);
         g->n_made++;
         if (bp_run_length(g->session->run, BP_SEQUENCE_MAIN) >= bp_run_context(g->session->run)) break;
         if (!status && i + 1 < g->limit) status = bp_run_feed(g->session->run, BP_SEQUENCE_MAIN, &id, 1, false, &logits, error);
@@ -190,6 +215,17 @@ static void print_timings(const generation *g) {
             (double)g->n_prompt / BP_MAX(g->prompt_seconds, 1e-9), (long long)g->n_made, (double)g->n_made / BP_MAX(g->made_seconds, 1e-9));
 }
 
+static bp_status read_logprobs(generation *g, const char *value, bp_error *error) {
+    if (!value) return BP_OK;
+    char *end;
+    long n = strtol(value, &end, 10);
+    if (*end || end == value || n < 0 || n > BP_MAX_TOP_LOGPROBS)
+        return bp_fail(error, BP_E_INVALID, "--logprobs '%s': give a number from 0 to %d", value, BP_MAX_TOP_LOGPROBS);
+    if (!g->json) return bp_fail(error, BP_E_INVALID, "--logprobs: they are printed with --json only");
+    g->n_top = (uint32_t)n;
+    return BP_OK;
+}
+
 static bp_status run(bp_config *config, const bp_own_flag *own, bp_error *error) {
     if (own[OWN_LIST].value) return bp_plugin_list(config, stdout, error);
     bp_session session;
@@ -200,10 +236,12 @@ static bp_status run(bp_config *config, const bp_own_flag *own, bp_error *error)
         if (*end || end == own[OWN_COUNT].value || g.limit < -1) return bp_fail(error, BP_E_INVALID, "-n '%s' is not a number of tokens", own[OWN_COUNT].value);
         if (g.limit == -1) g.limit = INT64_MAX;
     }
-    bp_status status = bp_session_open(config, true, &session, error);
+    bp_status status = read_logprobs(&g, own[OWN_LOGPROBS].value, error);
+    if (status) return status;
+    status = bp_session_open(config, true, &session, error);
     if (status) return status;
     bp_sampler_settings settings = bp_sampler_settings_from(config);
-    status = bp_sampler_new(&settings, &g.sampler, error);
+    status = bp_sampler_new(&settings, session.tokenizer, &g.sampler, error);
     if (own[OWN_EXPLAIN].value) {
         bp_run_explain(session.run, stdout);
     } else if (!status) {
@@ -231,6 +269,7 @@ int main(int argc, char **argv) {
         [OWN_LIST] = { "--list-backends", false, "print the backends that were found and their devices, and end", NULL },
         [OWN_TIMINGS] = { "--timings", false, "print speeds at the end, also where stderr is no terminal", NULL },
         [OWN_SPECIAL] = { "--special", false, "parse special tokens in the prompt", NULL },
+        [OWN_LOGPROBS] = { "--logprobs", true, "with --json: also the n likeliest tokens and their log-probabilities", NULL },
     };
     bp_config *config;
     bp_error error = BP_ERROR_INIT;

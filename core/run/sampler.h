@@ -1,4 +1,4 @@
-/* Choosing the next token: a chain of small samplers (samplers.def) narrows the candidates, then one is drawn. */
+/* Choosing the next token: a chain of small steps (samplers.def) narrows and weighs the candidates, then one is drawn. */
 #ifndef BP_RUN_SAMPLER_H
 #define BP_RUN_SAMPLER_H
 
@@ -6,22 +6,29 @@
 
 #include "backplane/status.h"
 #include "core/config/config.h"
+#include "core/text/tokenizer.h"
 
-/* What the values mean: core/config/options.def. temperature <= 0: always the likeliest token after the penalties, the
- * lowest id where several are. */
+/* What the values mean: core/config/sampling.def. temperature <= 0: always the likeliest token after biases, penalties
+ * and DRY, the lowest id where several are. Texts that are NULL: samplers in their default order, no breakers, no bias. */
 typedef struct bp_sampler_settings {
-#define BP_SAMPLER_SETTING(type, name, option, least, most) type name;
-#include "core/run/samplers.def"
-#undef BP_SAMPLER_SETTING
+#define BP_SAMPLING_INT int64_t
+#define BP_SAMPLING_FLOAT double
+#define BP_SAMPLING_TEXT const char *
+#define BP_SAMPLING(kind, name, id, flag, value, least, most, help) BP_SAMPLING_##kind name;
+#include "core/config/sampling.def"
+#undef BP_SAMPLING
 } bp_sampler_settings;
 
+/* The texts are the configuration's. */
 bp_sampler_settings bp_sampler_settings_from(const bp_config *config);
 
 /* One thread at a time. Same settings (seed not 0), logits and accepted tokens: same choices. */
 typedef struct bp_sampler bp_sampler;
 
-/* Settings out of range are BP_E_INVALID; they are copied. Free with bp_sampler_free. */
-bp_status bp_sampler_new(const bp_sampler_settings *settings, bp_sampler **out, bp_error *error);
+/* Settings out of range are BP_E_INVALID; they are copied, texts as well. The tokenizer outlives the sampler; it may be
+ * NULL where no bias is given as text, and neither DRY's breakers nor infill are wanted. Free with bp_sampler_free. */
+bp_status bp_sampler_new(const bp_sampler_settings *settings, const bp_tokenizer *tokenizer, bp_sampler **out,
+                         bp_error *error);
 void bp_sampler_free(bp_sampler *sampler);
 /* The seed in use: that of the settings, or the one taken from the clock. */
 uint64_t bp_sampler_seed(const bp_sampler *sampler);
@@ -30,9 +37,20 @@ uint64_t bp_sampler_seed(const bp_sampler *sampler);
  * *logprob (may be NULL): the natural logarithm of the token's probability in the softmax of the logits as given.
  * The choice is not accepted by itself: call bp_sampler_accept. */
 bp_status bp_sampler_next(bp_sampler *sampler, const float *logits, int32_t n_vocab, int32_t *id, float *logprob);
-/* Put a token, of the prompt or chosen, into the history that the penalties look at. */
-void bp_sampler_accept(bp_sampler *sampler, int32_t id);
+/* Put a token, of the prompt or chosen, into the history that penalties and DRY look at. */
+bp_status bp_sampler_accept(bp_sampler *sampler, int32_t id);
 /* Forget the history and begin the random numbers anew: as after bp_sampler_new with the same seed. */
 void bp_sampler_reset(bp_sampler *sampler);
+
+typedef struct bp_logprob {
+    int32_t id;
+    float logprob; /* natural logarithm of the probability in the softmax of the logits as given */
+} bp_logprob;
+
+enum { BP_MAX_TOP_LOGPROBS = 1000 };
+
+/* The n (at most BP_MAX_TOP_LOGPROBS) likeliest tokens, likeliest first, lower ids first among equals; returns how many
+ * there are: fewer where fewer logits are neither NaN nor -infinity. */
+uint32_t bp_logprobs_top(const float *logits, int32_t n_vocab, bp_logprob *out, uint32_t n);
 
 #endif
