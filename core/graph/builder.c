@@ -9,7 +9,9 @@
 
 #include "core/base/arena.h"
 #include "core/base/fail.h"
+#include "core/base/log.h"
 #include "core/base/size.h"
+#include "core/base/text.h"
 
 struct bp_builder {
     bp_arena arena;
@@ -19,6 +21,8 @@ struct bp_builder {
     size_t values_capacity, nodes_capacity, symbols_capacity;
     bp_graph graph;
     bp_error error;
+    bp_text problems; /* a sentence each, joined by "; " */
+    uint32_t n_problems;
 };
 
 bp_builder *bp_builder_new(void) {
@@ -34,6 +38,7 @@ bp_builder *bp_builder_new(void) {
 void bp_builder_free(bp_builder *b) {
     if (!b) return;
     bp_arena_free(&b->arena);
+    bp_text_free(&b->problems);
     free(b->values);
     free(b->nodes);
     free(b->symbols);
@@ -41,6 +46,11 @@ void bp_builder_free(bp_builder *b) {
 }
 
 bp_status bp_builder_finish(bp_builder *b, bp_graph **graph, bp_error *error) {
+    if (b->problems.size > BP_ERROR_TEXT / 2) { /* too long for an error, with what callers put before it */
+        bp_log(BP_LOG_ERROR, "%s", bp_text_get(&b->problems));
+        return bp_fail(error, BP_E_INVALID, "%u things are wrong, listed above", b->n_problems);
+    }
+    if (b->problems.size) return bp_fail(error, BP_E_INVALID, "%s", bp_text_get(&b->problems));
     if (b->error.status) return bp_fail(error, b->error.status, "%s", b->error.message);
     b->graph.values = b->values;
     b->graph.nodes = b->nodes;
@@ -57,6 +67,17 @@ void bp_builder_fail(bp_builder *b, const char *format, ...) {
     vsnprintf(message, sizeof message, format, args);
     va_end(args);
     bp_fail(&b->error, BP_E_INVALID, "%s", message);
+}
+
+void bp_builder_problem(bp_builder *b, const char *format, ...) {
+    char message[BP_ERROR_TEXT];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(message, sizeof message, format, args);
+    va_end(args);
+    if (b->problems.size) bp_text_adds(&b->problems, "; ");
+    bp_text_adds(&b->problems, message);
+    b->n_problems++;
 }
 
 static void *keep(bp_builder *b, const void *data, size_t bytes) {
@@ -219,6 +240,13 @@ uint32_t bp_scale(bp_builder *b, uint32_t x, float scale, float bias) {
     return out;
 }
 
+uint32_t bp_softcap(bp_builder *b, uint32_t x, float cap) {
+    bp_softcap_params p = { cap };
+    uint32_t out = temp(b, x, dim(b, x, 0), BP_TYPE_F32, "softcap");
+    node(b, BP_OP_SOFTCAP, &p, sizeof p, &x, 1, &out, 1);
+    return out;
+}
+
 uint32_t bp_glu(bp_builder *b, uint32_t gate, uint32_t up, bp_glu_params p) {
     expect(b, up == BP_NONE || same_dim(dim(b, gate, 0), dim(b, up, 0)), gate, "gate and up differ in width");
     bp_dim first = dim(b, gate, 0);
@@ -259,6 +287,13 @@ uint32_t bp_activation(bp_builder *b, uint32_t x, uint32_t f) {
     return out;
 }
 
+uint32_t bp_clamp(bp_builder *b, uint32_t x, float low, float high) {
+    bp_activation_params p = { BP_ACT_CLAMP, low, high };
+    uint32_t out = temp(b, x, dim(b, x, 0), BP_TYPE_F32, "clamp");
+    node(b, BP_OP_ACTIVATION, &p, sizeof p, &x, 1, &out, 1);
+    return out;
+}
+
 uint32_t bp_pool(bp_builder *b, uint32_t x, uint32_t sequences, uint32_t kind) {
     bp_pool_params p = { kind };
     bp_dim dims[2] = { dim(b, x, 0), bp_symbol(b, BP_SYMBOL_N_SEQUENCES) };
@@ -292,6 +327,18 @@ uint32_t bp_delta_rule(bp_builder *b, const bp_delta_inputs *delta, const bp_sta
     const uint32_t inputs[] = { delta->q, delta->k, delta->v, delta->decay, delta->beta, in->positions, in->sequences,
                                 in->state_slots };
     node(b, BP_OP_DELTA_RULE, &p, sizeof p, inputs, 8, (uint32_t[]){ out, in->state }, 2);
+    return out;
+}
+
+uint32_t bp_concat(bp_builder *b, uint32_t a, uint32_t c) {
+    uint32_t out = temp(b, a, bp_number(dim(b, a, 0).value + dim(b, c, 0).value), BP_TYPE_F32, "concat");
+    node(b, BP_OP_CONCAT, NULL, 0, (uint32_t[]){ a, c }, 2, &out, 1);
+    return out;
+}
+
+uint32_t bp_convert_f32(bp_builder *b, uint32_t x) {
+    uint32_t out = temp(b, x, dim(b, x, 0), BP_TYPE_F32, "convert");
+    node(b, BP_OP_CONVERT, NULL, 0, &x, 1, &out, 1);
     return out;
 }
 

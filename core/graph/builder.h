@@ -14,6 +14,9 @@ void bp_builder_free(bp_builder *b);
 bp_status bp_builder_finish(bp_builder *b, bp_graph **graph, bp_error *error);
 /* Keep an error, as the builder's own checks do. */
 void bp_builder_fail(bp_builder *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Note that something is wrong outside the graph (a weight is missing), and go on, so that bp_builder_finish can tell
+ * all such things at once. */
+void bp_builder_problem(bp_builder *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* A dimension that is a symbol (made on first use), or a number. */
 bp_dim bp_symbol(bp_builder *b, const char *name);
@@ -40,7 +43,12 @@ uint32_t bp_attention(bp_builder *b, const bp_attention_inputs *in, bp_attention
 uint32_t bp_add(bp_builder *b, uint32_t a, uint32_t c);
 uint32_t bp_mul(bp_builder *b, uint32_t a, uint32_t c);
 uint32_t bp_scale(bp_builder *b, uint32_t x, float scale, float bias);
+uint32_t bp_clamp(bp_builder *b, uint32_t x, float low, float high);
+uint32_t bp_softcap(bp_builder *b, uint32_t x, float cap);
 uint32_t bp_glu(bp_builder *b, uint32_t gate, uint32_t up, bp_glu_params p);
+uint32_t bp_concat(bp_builder *b, uint32_t a, uint32_t c);
+/* x as F32. */
+uint32_t bp_convert_f32(bp_builder *b, uint32_t x);
 uint32_t bp_gather_rows(bp_builder *b, uint32_t x, uint32_t ids);
 /* The same values in another shape; rank dims, of as many values. */
 uint32_t bp_reshape(bp_builder *b, uint32_t x, uint32_t rank, const bp_dim *dims);

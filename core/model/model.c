@@ -5,138 +5,114 @@
 #include <string.h>
 
 #include "core/base/fail.h"
+#include "core/base/log.h"
 #include "core/base/size.h"
 
-static const bp_architecture *const architectures[] = { &bp_llama };
+static const bp_architecture architectures[] = {
+#define BP_ARCHITECTURE(name, read, build) { name, read, build },
+#include "core/model/architectures.def"
+#undef BP_ARCHITECTURE
+};
 
-enum { MAX_LAYERS = 4096, MAX_WIDTH = 1 << 20, MAX_HEADS = 1 << 12, MAX_EXPERTS = 1 << 12 };
+static bp_status refuse(const char *path, bp_gguf_string name, bp_error *error) {
+    bp_text known = { 0 };
+    for (size_t i = 0; i < BP_COUNT(architectures); i++) bp_text_format(&known, "%s%s", i ? ", " : "", architectures[i].name);
+    bp_log(BP_LOG_ERROR, "known architectures: %s", bp_text_get(&known));
+    bp_text_free(&known);
+    return bp_fail(error, BP_E_UNSUPPORTED, "%s: architecture '%.*s' is none of those that are known, listed above", path,
+                   (int)BP_MIN(name.size, 60), name.data);
+}
 
 static bp_status find_architecture(bp_model *model, bp_error *error) {
     bp_gguf_string name;
     if (!bp_gguf_string_at(bp_gguf_find(model->file, "general.architecture"), 0, &name))
         return bp_fail(error, BP_E_INVALID, "%s: no key general.architecture", bp_gguf_path(model->file));
     for (size_t i = 0; i < BP_COUNT(architectures); i++)
-        if (strlen(architectures[i]->name) == name.size && !memcmp(architectures[i]->name, name.data, name.size)) {
-            model->architecture = architectures[i];
+        if (strlen(architectures[i].name) == name.size && !memcmp(architectures[i].name, name.data, name.size)) {
+            model->architecture = &architectures[i];
             return BP_OK;
         }
-    return bp_fail(error, BP_E_UNSUPPORTED, "%s: architecture '%.*s' is not supported (yet)", bp_gguf_path(model->file),
-                   (int)BP_MIN(name.size, 60), name.data);
+    return refuse(bp_gguf_path(model->file), name, error);
+}
+
+static bp_status read_vocabulary_size(bp_model *model, bp_error *error) {
+    const bp_gguf_tensor *embedding = bp_gguf_find_tensor(model->file, "token_embd.weight");
+    if (!embedding) return bp_fail(error, BP_E_INVALID, "%s: tensor token_embd.weight is missing", bp_gguf_path(model->file));
+    model->hp.n_vocab = embedding->ne[1];
+    if (model->hp.n_vocab <= INT32_MAX) return BP_OK;
+    return bp_fail(error, BP_E_INVALID, "%s: token_embd.weight has too many rows", bp_gguf_path(model->file));
+}
+
+/* All that reading found, in one message; where that is too long for one, the list goes to the log first. */
+static bp_status report(const bp_model *model, bp_error *error) {
+    bp_text text = { 0 };
+    if (model->missing.size) bp_text_format(&text, "no key %s", bp_text_get(&model->missing));
+    if (model->missing.size && model->wrong.size) bp_text_adds(&text, "; ");
+    if (model->wrong.size) bp_text_adds(&text, bp_text_get(&model->wrong));
+    bp_status status = BP_OK;
+    if (text.size > BP_ERROR_TEXT / 2) {
+        bp_log(BP_LOG_ERROR, "%s", bp_text_get(&text));
+        status = bp_fail(error, BP_E_INVALID, "%s: its keys are wrong, as listed above", bp_gguf_path(model->file));
+    } else if (text.size) {
+        status = bp_fail(error, BP_E_INVALID, "%s: %s", bp_gguf_path(model->file), bp_text_get(&text));
+    } else if (!model->hp.layer) {
+        status = bp_fail(error, BP_E_NO_MEMORY, "out of memory");
+    }
+    bp_text_free(&text);
+    return status;
+}
+
+static bp_status read(bp_model *model, bp_error *error) {
+    bp_status status = find_architecture(model, error);
+    if (!status) status = read_vocabulary_size(model, error);
+    if (status) return status;
+    model->architecture->read(model);
+    return report(model, error);
 }
 
 bp_status bp_model_new(bp_gguf *file, bp_model **out, bp_error *error) {
     bp_model *model = calloc(1, sizeof *model);
     if (!model) return bp_fail(error, BP_E_NO_MEMORY, "out of memory");
     model->file = file;
-    bp_status status = find_architecture(model, error);
-    if (!status) status = model->architecture->read(model, error);
-    if (status) free(model);
-    else *out = model;
+    bp_status status = read(model, error);
+    if (status) {
+        model->file = NULL; /* stays the caller's */
+        bp_model_free(model);
+    } else {
+        *out = model;
+    }
     return status;
 }
 
 void bp_model_free(bp_model *model) {
     if (!model) return;
-    bp_gguf_close(model->file);
+    if (model->file) bp_gguf_close(model->file);
+    bp_text_free(&model->missing);
+    bp_text_free(&model->wrong);
+    bp_arena_free(&model->arena);
     free(model);
 }
 
-static const bp_gguf_key *key_of(const bp_model *model, const char *suffix) {
-    char name[128];
-    snprintf(name, sizeof name, "%s.%s", model->architecture->name, suffix);
-    return bp_gguf_find(model->file, name);
+/* Divisors of RoPE's angles: llama 3's, or those of longrope for contexts up to the original one and beyond it. */
+static uint32_t rope_factors(const bp_model *model, bp_builder *b, int64_t n_context) {
+    const int64_t n = model->hp.rope.n_dims / 2;
+    int64_t original = model->hp.n_context;
+    if (!n) return BP_NONE;
+    if (!bp_has_weight(model, -1, "rope_factors_long.weight") && !bp_has_weight(model, -1, "rope_factors_short.weight"))
+        return bp_weight_if(model, b, -1, "rope_freqs.weight", n, 0, 0);
+    bp_model_int(model, "rope.scaling.original_context_length", &original);
+    bool longer = n_context > original;
+    if (!bp_has_weight(model, -1, longer ? "rope_factors_short.weight" : "rope_factors_long.weight")) /* they come together */
+        bp_weight(model, b, -1, longer ? "rope_factors_short.weight" : "rope_factors_long.weight", n, 0, 0);
+    return bp_weight(model, b, -1, longer ? "rope_factors_long.weight" : "rope_factors_short.weight", n, 0, 0);
 }
 
-bool bp_model_int(const bp_model *model, const char *suffix, int64_t *out) { return bp_gguf_int(key_of(model, suffix), 0, out); }
-
-bool bp_model_text(const bp_model *model, const char *suffix, bp_gguf_string *out) {
-    return bp_gguf_string_at(key_of(model, suffix), 0, out);
-}
-
-bool bp_model_float(const bp_model *model, const char *suffix, float *out) {
-    double number;
-    if (!bp_gguf_float(key_of(model, suffix), 0, &number)) return false;
-    *out = (float)number;
-    return true;
-}
-
-bp_status bp_model_need_int(const bp_model *model, const char *suffix, int64_t max, int64_t *out, bp_error *error) {
-    const char *arch = model->architecture->name;
-    if (!bp_model_int(model, suffix, out))
-        return bp_fail(error, BP_E_INVALID, "%s: no key %s.%s", bp_gguf_path(model->file), arch, suffix);
-    if (*out < 1 || *out > max)
-        return bp_fail(error, BP_E_INVALID, "%s: %s.%s is %lld, not in 1…%lld", bp_gguf_path(model->file), arch, suffix,
-                       (long long)*out, (long long)max);
-    return BP_OK;
-}
-
-/* An optional key: `otherwise` where it is not there. */
-static bp_status int_or(const bp_model *model, const char *suffix, int64_t otherwise, int64_t max, int64_t *out, bp_error *error) {
-    if (bp_model_int(model, suffix, out)) return bp_model_need_int(model, suffix, max, out, error);
-    *out = otherwise;
-    return BP_OK;
-}
-
-bp_status bp_model_read_common(bp_model *model, bp_error *error) {
-    bp_hyperparameters *hp = &model->hp;
-    const bp_gguf_tensor *embedding = bp_gguf_find_tensor(model->file, "token_embd.weight");
-    if (!embedding) return bp_fail(error, BP_E_INVALID, "%s: no tensor token_embd.weight", bp_gguf_path(model->file));
-    hp->n_vocab = embedding->ne[1];
-    if (hp->n_vocab > INT32_MAX) return bp_fail(error, BP_E_INVALID, "%s: token_embd.weight has too many rows", bp_gguf_path(model->file));
-    bp_status s = bp_model_need_int(model, "embedding_length", MAX_WIDTH, &hp->n_embd, error);
-    if (!s) s = bp_model_need_int(model, "block_count", MAX_LAYERS, &hp->n_layer, error);
-    if (!s) s = bp_model_need_int(model, "attention.head_count", MAX_HEADS, &hp->n_head, error);
-    if (!s) s = int_or(model, "attention.head_count_kv", hp->n_head, MAX_HEADS, &hp->n_head_kv, error);
-    if (!s) s = int_or(model, "attention.key_length", BP_MAX(hp->n_embd / hp->n_head, 1), MAX_WIDTH, &hp->head_dim, error);
-    if (!s) s = int_or(model, "attention.value_length", hp->head_dim, MAX_WIDTH, &hp->head_dim_v, error);
-    if (!s) s = bp_model_need_int(model, "feed_forward_length", MAX_WIDTH, &hp->n_ff, error);
-    if (!s) s = int_or(model, "context_length", 2048, INT32_MAX, &hp->n_context, error);
-    if (s) return s;
-    if (hp->n_head % hp->n_head_kv)
-        return bp_fail(error, BP_E_INVALID, "%s: %lld heads are no multiple of %lld KV heads", bp_gguf_path(model->file),
-                       (long long)hp->n_head, (long long)hp->n_head_kv);
-    int64_t rotated;
-    s = int_or(model, "rope.dimension_count", hp->head_dim, hp->head_dim, &rotated, error);
-    if (s) return s;
-    if (rotated % 2) return bp_fail(error, BP_E_INVALID, "%s: rope.dimension_count is odd", bp_gguf_path(model->file));
-    hp->rope = (bp_rope_params){ .head_dim = (uint32_t)hp->head_dim, .n_dims = (uint32_t)rotated, .base = 10000, .freq_scale = 1, .attn_scale = 1 };
-    bp_model_float(model, "rope.freq_base", &hp->rope.base);
-    if (!bp_model_int(model, "expert_count", &hp->n_expert)) hp->n_expert = 0;
-    if (!bp_model_int(model, "expert_used_count", &hp->n_expert_used)) hp->n_expert_used = 0;
-    if (hp->n_expert < 0 || hp->n_expert > MAX_EXPERTS || hp->n_expert_used < 0 || hp->n_expert_used > hp->n_expert ||
-        (hp->n_expert && !hp->n_expert_used))
-        return bp_fail(error, BP_E_INVALID, "%s: expert_count and expert_used_count do not fit together", bp_gguf_path(model->file));
-    return BP_OK;
-}
-
-static const bp_gguf_tensor *find_weight(const bp_model *model, int64_t layer, const char *name, char *full, size_t size) {
-    if (layer < 0) snprintf(full, size, "%s", name);
-    else snprintf(full, size, "blk.%lld.%s", (long long)layer, name);
-    return bp_gguf_find_tensor(model->file, full);
-}
-
-static uint32_t weight_value(bp_builder *b, const bp_gguf_tensor *t, int64_t n0, int64_t n1, int64_t n2) {
-    if (t->ne[0] != n0 || t->ne[1] != BP_MAX(n1, 1) || t->ne[2] != BP_MAX(n2, 1) || t->ne[3] != 1) {
-        bp_builder_fail(b, "tensor %s has shape [%lld, %lld, %lld], expected [%lld, %lld, %lld]", t->name, (long long)t->ne[0],
-                        (long long)t->ne[1], (long long)t->ne[2], (long long)n0, (long long)BP_MAX(n1, 1), (long long)BP_MAX(n2, 1));
-        return 0;
-    }
-    bp_dim dims[3] = { bp_number(n0), bp_number(n1), bp_number(n2) };
-    return bp_bound_value(b, BP_ROLE_WEIGHT, t->type, n2 ? 3 : n1 ? 2 : 1, dims, t->name);
-}
-
-uint32_t bp_weight_if(const bp_model *model, bp_builder *b, int64_t layer, const char *name, int64_t n0, int64_t n1, int64_t n2) {
-    char full[128];
-    const bp_gguf_tensor *t = find_weight(model, layer, name, full, sizeof full);
-    return t ? weight_value(b, t, n0, n1, n2) : BP_NONE;
-}
-
-uint32_t bp_weight(const bp_model *model, bp_builder *b, int64_t layer, const char *name, int64_t n0, int64_t n1, int64_t n2) {
-    char full[128];
-    const bp_gguf_tensor *t = find_weight(model, layer, name, full, sizeof full);
-    if (t) return weight_value(b, t, n0, n1, n2);
-    bp_builder_fail(b, "tensor %s is missing", full);
-    return 0;
+static uint32_t cache_value(bp_builder *b, const bp_cache_shape *cache, const char *kind, int64_t layer, int64_t head_dim, int64_t n_head_kv) {
+    char name[40];
+    bp_dim dims[4] = { bp_number(head_dim), bp_number(cache->block_size), bp_number(n_head_kv), bp_number(cache->n_blocks) };
+    if (!head_dim || !n_head_kv) return BP_NONE;
+    snprintf(name, sizeof name, "%s.%lld", kind, (long long)layer);
+    return bp_bound_value(b, BP_ROLE_STATE, cache->type, 4, dims, name);
 }
 
 static void add_inputs(const bp_model *model, const bp_cache_shape *cache, bp_builder *b, bp_graph_inputs *in) {
@@ -151,16 +127,13 @@ static void add_inputs(const bp_model *model, const bp_cache_shape *cache, bp_bu
     in->block_table = bp_bound_value(b, BP_ROLE_INPUT, BP_TYPE_I32, 2, table, "block_table");
     in->kv_len = bp_bound_value(b, BP_ROLE_INPUT, BP_TYPE_I32, 1, &n_sequences, "kv_len");
     in->output_rows = bp_bound_value(b, BP_ROLE_INPUT, BP_TYPE_I32, 1, &n_outputs, "output_rows");
-    const bp_hyperparameters *hp = &model->hp;
-    for (int64_t i = 0; i < hp->n_layer; i++) {
-        char name[40];
-        bp_dim k[4] = { bp_number(hp->head_dim), bp_number(cache->block_size), bp_number(hp->n_head_kv), bp_number(cache->n_blocks) };
-        snprintf(name, sizeof name, "k_cache.%lld", (long long)i);
-        in->k_cache[i] = bp_bound_value(b, BP_ROLE_STATE, cache->type, 4, k, name);
-        k[0] = bp_number(hp->head_dim_v);
-        snprintf(name, sizeof name, "v_cache.%lld", (long long)i);
-        in->v_cache[i] = bp_bound_value(b, BP_ROLE_STATE, cache->type, 4, k, name);
+    for (int64_t i = 0; i < model->hp.n_layer; i++) {
+        const bp_layer *l = &model->hp.layer[i];
+        in->k_cache[i] = cache_value(b, cache, "k_cache", i, l->head_dim, l->n_head_kv);
+        in->v_cache[i] = cache_value(b, cache, "v_cache", i, l->head_dim_v, l->n_head_kv);
     }
+    in->n_context = cache->context ? cache->context : cache->table_width * cache->block_size;
+    in->rope_factors = rope_factors(model, b, in->n_context);
 }
 
 bp_status bp_model_graph(const bp_model *model, const bp_cache_shape *cache, bp_builder **builder, bp_graph **graph, bp_error *error) {

@@ -1,16 +1,34 @@
-/* A model: a GGUF file, what its architecture reads from it, and the graph that computes it. Knows nothing of devices. */
+/* A model: a GGUF file, what its architecture reads from it, and the graph that computes it. Knows nothing of devices.
+ * Reading never stops at the first fault: what is missing or wrong is collected and reported at once, keys by bp_model_new
+ * and tensors by bp_model_graph. */
 #ifndef BP_MODEL_H
 #define BP_MODEL_H
 
+#include "core/base/arena.h"
+#include "core/base/text.h"
 #include "core/gguf/gguf.h"
 #include "core/graph/builder.h"
+#include "core/model/decoder.h"
 
-/* What architectures have in common. Counts are checked: positive, and below limits that keep products in range. */
+enum { BP_MAX_LAYERS = 4096, BP_MAX_WIDTH = 1 << 20, BP_MAX_HEADS = 1 << 12, BP_MAX_EXPERTS = 1 << 12 };
+
+/* What may differ from layer to layer. */
+typedef struct bp_layer {
+    int64_t n_head, n_head_kv, n_ff; /* n_head_kv = 0: the layer has no KV cache */
+    int64_t head_dim, head_dim_v;    /* head_dim_v = 0: V is not cached, being the first values of the rows of K (MLA) */
+    uint32_t window, chunk;          /* 0: none */
+    bool rotated;                    /* false: no position embedding in this layer (NoPE) */
+    bool windowed;                   /* one of those that have the window, if the model has one */
+    bp_rope_params rope;
+} bp_layer;
+
+/* What architectures have in common. Counts are checked: positive, and below limits that keep products in range.
+ * n_head, n_head_kv, n_ff, head_dim and head_dim_v are the first layer's. */
 typedef struct bp_hyperparameters {
     int64_t n_vocab, n_embd, n_layer, n_head, n_head_kv, head_dim, head_dim_v, n_ff, n_context;
-    int64_t n_expert, n_expert_used, window;
     float norm_eps;
     bp_rope_params rope;
+    bp_layer *layer; /* [n_layer] */
 } bp_hyperparameters;
 
 typedef struct bp_model bp_model;
@@ -21,25 +39,31 @@ typedef struct bp_graph_inputs {
     uint32_t block_table;                         /* I32 [table_width, n_sequences] */
     uint32_t kv_len;                              /* I32 [n_sequences] */
     uint32_t output_rows;                         /* I32 [n_outputs] */
-    uint32_t *k_cache, *v_cache;                  /* a layer: [head_dim, block_size, n_head_kv, n_blocks] */
+    uint32_t *k_cache, *v_cache;                  /* a layer: [head_dim, block_size, n_head_kv, n_blocks], or BP_NONE */
+    int64_t n_context;                            /* tokens that a sequence may have */
+    uint32_t rope_factors;                        /* F32 [n_dims / 2], or BP_NONE */
 } bp_graph_inputs;
 
 typedef struct bp_cache_shape {
     uint32_t type; /* F32, F16 or Q8_0 */
     int64_t block_size, n_blocks, table_width;
+    int64_t context; /* tokens that a sequence may have; 0: what the table holds */
 } bp_cache_shape;
 
-/* One architecture: a file in arch/ and a line in the list in model.c. */
+/* One architecture: a line in architectures.def and a file in arch/. */
 typedef struct bp_architecture {
     const char *name;
-    bp_status (*read)(bp_model *model, bp_error *error);                                /* hyperparameters */
-    uint32_t (*build)(const bp_model *model, bp_builder *b, const bp_graph_inputs *in); /* returns the logits [n_vocab, n_outputs] */
+    void (*read)(bp_model *model);                                                      /* hyperparameters */
+    uint32_t (*build)(const bp_model *model, bp_builder *b, const bp_graph_inputs *in); /* the logits [n_vocab, n_outputs] */
 } bp_architecture;
 
 struct bp_model {
     bp_gguf *file;
     const bp_architecture *architecture;
     bp_hyperparameters hp;
+    bp_decoder decoder;
+    bp_arena arena;
+    bp_text missing, wrong; /* while hyperparameters are read: names of keys; sentences */
 };
 
 /* The file belongs to the model on success. */
@@ -49,19 +73,42 @@ void bp_model_free(bp_model *model);
 /* Build the whole graph for a cache; *builder owns it. All weights that are missing or have wrong shapes are reported together. */
 bp_status bp_model_graph(const bp_model *model, const bp_cache_shape *cache, bp_builder **builder, bp_graph **graph, bp_error *error);
 
-/* For architectures: keys "ARCH.suffix". need_*: an error names a missing key. */
+/* For architectures: keys "ARCH.suffix". The first three answer false where there is none (or none of that type) and leave
+ * *out alone; bp_need_* note a missing key, and a number that is not in min … max, and then answer min. */
 bool bp_model_int(const bp_model *model, const char *suffix, int64_t *out);
 bool bp_model_float(const bp_model *model, const char *suffix, float *out);
 bool bp_model_text(const bp_model *model, const char *suffix, bp_gguf_string *out);
-bp_status bp_model_need_int(const bp_model *model, const char *suffix, int64_t max, int64_t *out, bp_error *error);
-/* The keys that nearly all have: fills hp but rope's scaling. */
-bp_status bp_model_read_common(bp_model *model, bp_error *error);
+bool bp_model_bool(const bp_model *model, const char *suffix, bool otherwise);
+int64_t bp_need_int(bp_model *model, const char *suffix, int64_t min, int64_t max);
+float bp_need_float(bp_model *model, const char *suffix);
+/* The same for an optional key. */
+int64_t bp_int_or(bp_model *model, const char *suffix, int64_t otherwise, int64_t min, int64_t max);
+float bp_float_or(const bp_model *model, const char *suffix, float otherwise);
+/* A key that is one number for all layers, or an array of one a layer: that of `layer`. */
+int64_t bp_layer_int_or(bp_model *model, const char *suffix, int64_t layer, int64_t otherwise, int64_t min, int64_t max);
+/* Note a fault in words. */
+void bp_model_wrong(bp_model *model, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* The weight "blk.LAYER.NAME" (or NAME where layer < 0) of shape [n0, n1, n2] (0 ends it), as a value of the graph, made
- * on first use. bp_weight_if gives BP_NONE where the file has none. */
+/* The keys that nearly all have: fills hp with layers that are alike but for what arrays say. */
+void bp_read_common(bp_model *model, uint32_t rope_pairing);
+/* Which layers are windowed: i where i mod period < period - 1; or as the key attention.sliding_window_pattern says. */
+void bp_read_window_pattern(bp_model *model, int64_t period);
+/* The same, and their window from the key attention.sliding_window: `otherwise` where it is not there, 0 for none. */
+void bp_read_windows(bp_model *model, int64_t period, int64_t otherwise);
+
+/* The weight "blk.LAYER.NAME" (or NAME where layer < 0) of shape [n0, n1, n2] (0 ends it), as a value of the graph. A file
+ * may store the same values under another division into dimensions. bp_weight_if gives BP_NONE where the file has none;
+ * where other layers have it, that is noted as missing too. */
 uint32_t bp_weight(const bp_model *model, bp_builder *b, int64_t layer, const char *name, int64_t n0, int64_t n1, int64_t n2);
 uint32_t bp_weight_if(const bp_model *model, bp_builder *b, int64_t layer, const char *name, int64_t n0, int64_t n1, int64_t n2);
+/* Whether the file has the tensor; its number of dimension i, 0 where it has none. */
+bool bp_has_weight(const bp_model *model, int64_t layer, const char *name);
+int64_t bp_weight_dim(const bp_model *model, int64_t layer, const char *name, uint32_t i);
 
-extern const bp_architecture bp_llama;
+#define BP_ARCHITECTURE(name, read, build) \
+    void read(bp_model *model);            \
+    uint32_t build(const bp_model *model, bp_builder *b, const bp_graph_inputs *in);
+#include "core/model/architectures.def"
+#undef BP_ARCHITECTURE
 
 #endif

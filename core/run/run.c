@@ -88,7 +88,7 @@ static bp_status set_up(bp_run *run, bp_config *config, const bp_run_settings *s
     const int64_t width = (context + BLOCK - 1) / BLOCK;
     run->limits = (bp_run_limits){ .batch = s->batch ? s->batch : DEFAULT_BATCH, .context = context, .sequences = s->sequences, .threads = s->threads };
     run->limits.batch = BP_MIN(run->limits.batch, context * s->sequences);
-    run->cache = (bp_cache_shape){ s->cache_type, BLOCK, width * s->sequences, width };
+    run->cache = (bp_cache_shape){ s->cache_type, BLOCK, width * s->sequences, width, context };
     if (s->cache_type == BP_TYPE_Q8_0 && (run->model->hp.head_dim % BP_QK || run->model->hp.head_dim_v % BP_QK))
         return bp_fail(error, BP_E_INVALID, "cache_type q8_0 needs heads of a multiple of 32 values; this model's have %lld", (long long)run->model->hp.head_dim);
     bp_status status = bp_model_graph(run->model, &run->cache, &run->builder, &run->graph, error);

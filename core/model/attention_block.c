@@ -1,0 +1,76 @@
+/* Self-attention: projections, norms of q and k, RoPE, the cache, and the output projection. */
+#include <math.h>
+#include <stdio.h>
+
+#include "core/model/model_blocks.h"
+
+typedef struct heads { uint32_t q, k, v; } heads;
+
+static heads project(const bp_model *m, bp_builder *b, int64_t layer, uint32_t x) {
+    const bp_attention_facts *a = &m->decoder.attention;
+    const bp_layer *l = &m->hp.layer[layer];
+    const int64_t n = m->hp.n_embd, q = l->n_head * l->head_dim, k = l->n_head_kv * l->head_dim, v = l->n_head_kv * l->head_dim_v;
+    bool fused = bp_has_weight(m, layer, "attn_qkv.weight") || (a->fused && !bp_has_weight(m, layer, "attn_q.weight"));
+    if (!fused)
+        return (heads){ bp_linear(m, b, layer, "attn_q", x, n, q, a->qkv_bias), bp_linear(m, b, layer, "attn_k", x, n, k, a->qkv_bias),
+                        bp_linear(m, b, layer, "attn_v", x, n, v, a->qkv_bias) };
+    uint32_t all = bp_linear(m, b, layer, "attn_qkv", x, n, q + k + v, a->qkv_bias);
+    return (heads){ bp_slice(b, all, 0, q), bp_slice(b, all, q, k), bp_slice(b, all, q + k, v) };
+}
+
+static uint32_t clamp(bp_builder *b, uint32_t x, float limit) {
+    return limit > 0 ? bp_clamp(b, x, -limit, limit) : x;
+}
+
+static uint32_t qk_norm(const bp_model *m, bp_builder *b, int64_t layer, const char *name, uint32_t x, int64_t n_head) {
+    const bp_attention_facts *a = &m->decoder.attention;
+    const int64_t dim = m->hp.layer[layer].head_dim;
+    char full[64];
+    snprintf(full, sizeof full, "%s.weight", name);
+    bp_norm_params p = { m->hp.norm_eps, a->qk_norm == BP_QK_NORM_ROW ? 0 : (uint32_t)dim };
+    uint32_t op = a->qk_norm_kind == BP_NORM_LAYER ? BP_OP_LAYER_NORM : BP_OP_RMS_NORM, weight = BP_NONE, bias = BP_NONE;
+    if (a->qk_norm == BP_QK_NORM_PLAIN) {
+        if (!m->hp.layer[layer].rotated) return x;
+    } else {
+        int64_t n = a->qk_norm == BP_QK_NORM_HEAD ? dim : n_head * dim;
+        weight = a->qk_norm_optional ? bp_weight_if(m, b, layer, full, n, 0, 0) : bp_weight(m, b, layer, full, n, 0, 0);
+        if (weight == BP_NONE) return x;
+        snprintf(full, sizeof full, "%s.bias", name);
+        bias = bp_weight_if(m, b, layer, full, n, 0, 0);
+    }
+    return bp_norm(b, op, x, BP_NONE, weight, bias, p, NULL);
+}
+
+static void norm_heads(const bp_model *m, bp_builder *b, int64_t layer, heads *h) {
+    if (m->decoder.attention.qk_norm == BP_QK_NORM_NONE) return;
+    h->q = qk_norm(m, b, layer, "attn_q_norm", h->q, m->hp.layer[layer].n_head);
+    h->k = qk_norm(m, b, layer, "attn_k_norm", h->k, m->hp.layer[layer].n_head_kv);
+}
+
+uint32_t bp_attend(const bp_model *m, bp_builder *b, const bp_graph_inputs *in, int64_t layer, uint32_t q, uint32_t k, uint32_t v,
+                   bp_attention_params p) {
+    const bp_layer *l = &m->hp.layer[layer];
+    uint32_t sinks = m->decoder.attention.sinks ? bp_weight(m, b, layer, "attn_sinks.weight", l->n_head, 0, 0) : BP_NONE;
+    bp_kv_write(b, k, v, in->slots, in->k_cache[layer], in->v_cache[layer], p.n_head_kv);
+    const bp_attention_inputs inputs = { q, in->k_cache[layer], in->v_cache[layer], in->positions, in->sequences,
+                                         in->block_table, in->kv_len, BP_NONE, sinks };
+    return bp_attention(b, &inputs, p);
+}
+
+uint32_t bp_attention_block(const bp_model *m, bp_builder *b, const bp_graph_inputs *in, int64_t layer, uint32_t x) {
+    const bp_attention_facts *a = &m->decoder.attention;
+    const bp_layer *l = &m->hp.layer[layer];
+    heads h = project(m, b, layer, x);
+    h = (heads){ clamp(b, h.q, a->clamp), clamp(b, h.k, a->clamp), clamp(b, h.v, a->clamp) };
+    if (!a->qk_norm_late) norm_heads(m, b, layer, &h);
+    if (l->rotated) {
+        h.q = bp_rope(b, h.q, in->positions, in->rope_factors, l->rope);
+        h.k = bp_rope(b, h.k, in->positions, in->rope_factors, l->rope);
+    }
+    if (a->qk_norm_late) norm_heads(m, b, layer, &h);
+    const bp_attention_params p = { .n_head = (uint32_t)l->n_head, .n_head_kv = (uint32_t)l->n_head_kv, .head_dim = (uint32_t)l->head_dim,
+        .head_dim_v = (uint32_t)l->head_dim_v, .causal = 1, .window = l->window, .chunk = l->chunk,
+        .scale = a->scale != 0 ? a->scale : 1 / sqrtf((float)l->head_dim), .softcap = a->softcap, .alibi = a->alibi };
+    uint32_t mixed = bp_attend(m, b, in, layer, h.q, h.k, h.v, p);
+    return bp_linear(m, b, layer, "attn_output", mixed, l->n_head * l->head_dim_v, m->hp.n_embd, a->output_bias);
+}

@@ -1,0 +1,75 @@
+/* A decoder-only transformer as data: what an architecture's file fills in, and bp_build_decoder (decoder.c) builds. All zeros
+ * is: RMS norms with weights, separate q, k and v, 1 / sqrt(head_dim), a gated feed-forward part, no multipliers. */
+#ifndef BP_DECODER_H
+#define BP_DECODER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/graph/builder.h"
+
+enum bp_norm_kind { BP_NORM_RMS = 0, BP_NORM_LAYER = 1 };
+
+/* Norm of q and k, by what their weights look like. */
+enum bp_qk_norm {
+    BP_QK_NORM_NONE = 0,
+    BP_QK_NORM_HEAD = 1,      /* one weight vector [head_dim], for every head */
+    BP_QK_NORM_ROW = 2,       /* over all heads together: [n_head * head_dim] */
+    BP_QK_NORM_EACH_HEAD = 3, /* every head on its own, with its own weights: [head_dim, n_head] */
+    BP_QK_NORM_PLAIN = 4,     /* every head, without weights; in rotated layers only */
+};
+
+/* The parts of attention that differ. Biases are used where the file has them, and asked for where a *_bias is set. */
+typedef struct bp_attention_facts {
+    bool fused;         /* q, k and v are one matrix attn_qkv, in this order (also taken where the file has it) */
+    bool qkv_bias, output_bias;
+    uint32_t qk_norm;       /* bp_qk_norm */
+    uint32_t qk_norm_kind;  /* bp_norm_kind */
+    bool qk_norm_optional;  /* used where the file has its weights */
+    bool qk_norm_late;      /* after RoPE */
+    bool sinks;             /* attn_sinks.weight [n_head] */
+    float clamp;            /* q, k, v are clamped to -clamp … clamp; 0: not */
+    float scale;            /* 0: 1 / sqrt(head_dim) */
+    float softcap, alibi;   /* 0: none */
+    /* In layers without RoPE q is multiplied by 1 + scale * ln(1 + floor((position + 1) / length)); length 0: not. */
+    float temperature_scale;
+    int64_t temperature_length;
+} bp_attention_facts;
+
+enum bp_ffn_kind {
+    BP_FFN_GATED = 0, /* down(f(gate x) * up x) */
+    BP_FFN_PLAIN = 1, /* down(f(up x)) */
+    BP_FFN_FUSED = 2, /* gate and up are one matrix ffn_up of 2 n_ff rows, gate first */
+    BP_FFN_XIELU = 3, /* plain, with xIELU */
+};
+
+/* Experts. Layers whose tensors the file has are of experts, the others dense. */
+typedef struct bp_experts_facts {
+    int64_t n;                     /* 0: none */
+    int64_t n_ff, n_ff_shared;     /* width of an expert, and of the shared one (0: there is none) */
+    bp_route_experts_params route; /* n_used and how they are chosen and weighed */
+    bool router_bias, select_bias, bias; /* tensors ffn_gate_inp.bias, exp_probs_b.bias, ffn_*_exps.bias that must be there */
+    bool shared_gate;              /* tensor ffn_gate_inp_shexp */
+    bool weigh_input;              /* the weight multiplies what the expert reads, not what it answers */
+    bp_glu_params glu;
+} bp_experts_facts;
+
+typedef struct bp_decoder {
+    uint32_t norm; /* bp_norm_kind */
+    bool norm_bias, norm_plain; /* biases must be there; norms have no weights at all */
+    /* Names of norms ("attn_norm" is blk.N.attn_norm.weight); NULL: there is none. ffn_norm NULL in a parallel block: the
+     * feed-forward part reads what attention reads. */
+    const char *attn_norm, *attn_post_norm, *ffn_norm, *ffn_post_norm;
+    bool parallel; /* x + attention(norm x) + feed_forward(norm x) */
+    bp_attention_facts attention;
+    uint32_t ffn; /* bp_ffn_kind */
+    bool ffn_bias;
+    uint32_t activation; /* bp_activation of the dense feed-forward part */
+    bp_experts_facts experts;
+    /* Ends: embedding * embedding_scale (0: 1), normed by token_embd_norm, plus position_embd; logits * logit_scale (0: 1). */
+    float embedding_scale, residual_scale, logit_scale, logit_softcap;
+    bool embedding_norm, learned_positions;
+    bool untied, output_bias; /* output.weight, output.bias must be there */
+} bp_decoder;
+
+#endif

@@ -1,0 +1,48 @@
+#include "core/model/families.h"
+
+#include "core/base/size.h"
+
+void bp_read_llama_like(bp_model *m, uint32_t rope_pairing) {
+    bp_decoder *d = &m->decoder;
+    d->attn_norm = "attn_norm";
+    d->ffn_norm = "ffn_norm";
+    d->activation = BP_ACT_SILU;
+    bp_read_common(m, rope_pairing);
+}
+
+void bp_read_gpt_like(bp_model *m, uint32_t rope_pairing, uint32_t activation) {
+    bp_decoder *d = &m->decoder;
+    d->norm = BP_NORM_LAYER;
+    d->attn_norm = "attn_norm";
+    d->ffn_norm = "ffn_norm";
+    d->ffn = BP_FFN_PLAIN;
+    d->activation = activation;
+    bp_read_common(m, rope_pairing);
+}
+
+/* The numbers of expert_gating_func in files. */
+static uint32_t gating_of(bp_model *m, uint32_t otherwise) {
+    static const uint32_t known[] = { 0, BP_GATING_SOFTMAX, BP_GATING_SIGMOID, BP_GATING_SOFTMAX_CHOSEN };
+    int64_t number = bp_int_or(m, "expert_gating_func", 0, 0, 3);
+    return number ? known[number] : otherwise;
+}
+
+void bp_read_experts(bp_model *m, int64_t n_ff, uint32_t gating, bool normalise) {
+    bp_experts_facts *e = &m->decoder.experts;
+    e->n = bp_int_or(m, "expert_count", 0, 0, BP_MAX_EXPERTS);
+    if (!e->n) return;
+    e->glu = (bp_glu_params){ .f = m->decoder.activation };
+    e->n_ff = bp_int_or(m, "expert_feed_forward_length", n_ff, 1, BP_MAX_WIDTH);
+    const int64_t n_shared = bp_int_or(m, "expert_shared_count", 0, 0, BP_MAX_EXPERTS);
+    e->n_ff_shared = bp_int_or(m, "expert_shared_feed_forward_length", n_shared * e->n_ff, 0, BP_MAX_WIDTH);
+    e->route = (bp_route_experts_params){
+        .n_used = (uint32_t)bp_need_int(m, "expert_used_count", 1, e->n),
+        .gating = gating_of(m, gating),
+        .normalise = bp_model_bool(m, "expert_weights_norm", normalise),
+        .scale = bp_float_or(m, "expert_weights_scale", 1),
+        .n_groups = (uint32_t)bp_int_or(m, "expert_group_count", 1, 0, e->n),
+        .n_groups_used = (uint32_t)bp_int_or(m, "expert_group_used_count", 1, 0, e->n),
+    };
+    if (e->route.n_groups > 1 && (e->n % e->route.n_groups || !e->route.n_groups_used || e->route.n_groups_used > e->route.n_groups))
+        bp_model_wrong(m, "%lld experts in %u groups, %u of them used, do not fit", (long long)e->n, e->route.n_groups, e->route.n_groups_used);
+}

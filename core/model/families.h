@@ -1,0 +1,18 @@
+/* What several architectures' files begin with. */
+#ifndef BP_FAMILIES_H
+#define BP_FAMILIES_H
+
+#include "core/model/model.h"
+
+/* Pre-norm blocks with RMS norms (attn_norm, ffn_norm) and a feed-forward part gated by SiLU. */
+void bp_read_llama_like(bp_model *m, uint32_t rope_pairing);
+/* Pre-norm blocks with layer norms (attn_norm, ffn_norm) and a plain feed-forward part. */
+void bp_read_gpt_like(bp_model *m, uint32_t rope_pairing, uint32_t activation);
+/* Not one of bp_rope_pairing: the model has no rotary positions. */
+enum { BP_ROPE_NONE = 2 };
+
+/* Experts, where the file has the key expert_count: their number, width (n_ff where there is no key for it), the shared
+ * expert's, and routing, which keys may override. */
+void bp_read_experts(bp_model *m, int64_t n_ff, uint32_t gating, bool normalise);
+
+#endif
