@@ -347,3 +347,8 @@ void bp_output(bp_builder *b, uint32_t value, const char *name) {
     b->values[value].role = BP_ROLE_OUTPUT;
     b->values[value].name = keep(b, name, strlen(name) + 1);
 }
+
+void bp_add_node(bp_builder *b, uint32_t op, const void *params, uint32_t params_size, const uint32_t *in, uint32_t n_in,
+                 const uint32_t *out, uint32_t n_out) {
+    node(b, op, params, params_size, in, n_in, out, n_out);
+}

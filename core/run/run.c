@@ -6,6 +6,7 @@
 #include "core/base/parallel.h"
 #include "core/base/size.h"
 #include "core/device/cancel.h"
+#include "core/run/refusals.h"
 #include "core/run/run_internal.h"
 
 enum { BLOCK = 32, DEFAULT_CONTEXT = 8192, DEFAULT_BATCH = 512, MAX_SEQUENCES = 1024, MAX_BATCH = 1 << 16 };
@@ -92,6 +93,7 @@ static bp_status set_up(bp_run *run, bp_config *config, const bp_run_settings *s
     if (s->cache_type == BP_TYPE_Q8_0 && (run->model->hp.head_dim % BP_QK || run->model->hp.head_dim_v % BP_QK))
         return bp_fail(error, BP_E_INVALID, "cache_type q8_0 needs heads of a multiple of 32 values; this model's have %lld", (long long)run->model->hp.head_dim);
     bp_status status = bp_model_graph(run->model, &run->cache, &run->builder, &run->graph, error);
+    if (!status) status = bp_refusals_split(&run->devices->list[0], &run->builder, &run->graph, &run->n_split, error);
     if (status) return status;
     find_values(run);
     status = bp_placement_new(config, run->devices, run->graph, run->model->hp.n_layer, cache_bytes_a_layer(run->graph, run->model->hp.n_layer),

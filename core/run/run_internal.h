@@ -14,6 +14,7 @@ struct bp_run {
     bp_devices *devices;
     bp_builder *builder;
     bp_graph *graph;
+    uint32_t n_split; /* coarse nodes that were taken apart for the first device */
     bp_placement placement;
     bp_partition *partition;
     bp_executor **executors; /* one a part */

@@ -72,7 +72,8 @@ void bp_run_explain(const bp_run *run, FILE *to) {
     fprintf(to, "cache: %lld tokens for each of %lld sequences, %s\n", (long long)run->limits.context, (long long)run->limits.sequences, bp_type(run->cache.type).name);
     uint32_t slow = 0;
     for (uint32_t i = 0; i < run->graph->n_nodes; i++) slow += run->placement.verdicts[i].level == BP_VERDICT_SLOW;
-    fprintf(to, "graph: %u nodes; %u moved from the device that refused them; %u slow\n", run->graph->n_nodes, run->placement.n_moved, slow);
+    fprintf(to, "graph: %u nodes; %u ops split into finer ones; %u nodes moved from the device that refused them; %u slow\n", run->graph->n_nodes,
+            run->n_split, run->placement.n_moved, slow);
     for (uint32_t i = 0; i < run->graph->n_nodes; i++)
         if (run->placement.verdicts[i].level == BP_VERDICT_SLOW)
             fprintf(to, "  %s: %s\n", bp_op_name(bp_graph_node(run->graph, i)->op), run->placement.verdicts[i].why ? run->placement.verdicts[i].why : "slow");

@@ -4,7 +4,7 @@ import os
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
-from engine import FIXTURES, check, cpu_levels, finish, ini, json_of  # noqa: E402
+from engine import BUILD, FIXTURES, check, cpu_levels, finish, ini, json_of  # noqa: E402
 
 import json  # noqa: E402
 
@@ -12,6 +12,8 @@ TOLERANCE = 5e-5  # of the logits' standard deviation: rounding of the stored di
 CONFIGS = {"reference": ini("[engine]\nbackend = reference\n[model]\ncache_type = f32\n")}
 CONFIGS["split between cpu and reference"] = ini(
     "[engine]\nbackend = cpu\n[placement]\ndevices = cpu,reference\nlayers = 1\n[model]\ncache_type = f32\n[backend.cpu]\nactivations = f32\n")
+CONFIGS["coarse ops taken apart"] = ini(
+    f"[engine]\nbackend = {BUILD}/test-plugins/fine.so\nfallback = error\n[model]\ncache_type = f32\n")
 for level in cpu_levels():
     for repack in ("yes", "no"):
         CONFIGS[f"cpu {level} repack={repack}"] = ini(
