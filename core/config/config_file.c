@@ -7,6 +7,7 @@
 
 #include "core/base/fail.h"
 #include "core/base/file.h"
+#include "core/base/own_folder.h"
 #include "core/base/size.h"
 #include "core/config/settings.h"
 
@@ -112,19 +113,16 @@ static bp_status parse(bp_config *config, const char *name, const bp_text *text,
     return line ? bp_fail(error, BP_E_NO_MEMORY, "%s: no memory to read it", name) : BP_OK;
 }
 
-/* The file that comes with the installation: PREFIX/share/backplane/configs/NAME, for a command in PREFIX/bin. */
+/* The file that comes with the installation: PREFIX/share/backplane/configs/NAME, for a command in PREFIX/bin or the library. */
 static bool installed_path(const char *name, char *out, size_t size) {
-    char self[PATH_LIMIT];
-    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-    if (n <= 0 || strchr(name, '/')) return false;
-    self[n] = 0;
-    for (int up = 0; up < 2; up++) {
-        char *slash = strrchr(self, '/');
-        if (!slash) return false;
-        *slash = 0;
+    static const char *const places[] = { "../share/backplane/configs", "../../share/backplane/configs" }; /* lib may have a subfolder */
+    char folder[PATH_LIMIT];
+    if (strchr(name, '/') || !bp_own_folder(folder, sizeof folder)) return false;
+    for (size_t i = 0; i < BP_COUNT(places); i++) {
+        int length = snprintf(out, size, "%s/%s/%s", folder, places[i], name);
+        if (length > 0 && (size_t)length < size && access(out, R_OK) == 0) return true;
     }
-    int length = snprintf(out, size, "%s/share/backplane/configs/%s", self, name);
-    return length > 0 && (size_t)length < size && access(out, R_OK) == 0;
+    return false;
 }
 
 bp_status bp_config_load(bp_config *config, const char *path, bp_error *error) {

@@ -12,12 +12,14 @@
 #include <unistd.h>
 
 #include "core/base/fail.h"
+#include "core/base/own_folder.h"
 #include "core/base/size.h"
 #include "core/base/text.h"
 #include "core/device/plugin_tables.h"
 
-/* From the folder of the executable. */
+/* From the folder of the executable, or of libbackplane.so. */
 static const char *const beside[] = {
+    "backplane",
     "../lib/backplane",
     "../lib64/backplane",
 #if defined(__x86_64__)
@@ -69,12 +71,7 @@ static bp_status add_configured(const char *given, bp_path_list *folders, bp_err
 static bp_status add_beside(bp_path_list *folders, bp_error *error) {
     char own[PATH_MAX];
     bp_status status = BP_OK;
-    ssize_t n = readlink("/proc/self/exe", own, sizeof own - 1);
-    if (n <= 0) return BP_OK;
-    own[n] = 0;
-    char *slash = strrchr(own, '/');
-    if (own[0] != '/' || !slash) return BP_OK;
-    *slash = 0;
+    if (!bp_own_folder(own, sizeof own)) return BP_OK;
     for (size_t i = 0; i < BP_COUNT(beside) && !status; i++) status = add_path(folders, error, "%s/%s", own, beside[i]);
     return status;
 }

@@ -314,5 +314,6 @@ bp_status bp_run_truncate(bp_run *run, int32_t sequence, int64_t n, bp_error *er
 
 int64_t bp_run_length(const bp_run *run, int32_t sequence) { return bp_kv_is_open(run->kv, sequence) ? bp_kv_length(run->kv, sequence) : 0; }
 int64_t bp_run_context(const bp_run *run) { return run->limits.context; }
+int32_t bp_run_n_vocab(const bp_run *run) { return (int32_t)run->width; }
 int64_t bp_run_batch_size(const bp_run *run) { return run->limits.batch; }
 int64_t bp_run_room(const bp_run *run) { return bp_kv_free_blocks(run->kv) * BLOCK; }

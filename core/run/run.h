@@ -35,6 +35,7 @@ int64_t bp_run_length(const bp_run *run, int32_t sequence);
 /* Forget all tokens from position n on. A model with recurrent state can only be set back to 0: BP_E_UNSUPPORTED else. */
 bp_status bp_run_truncate(bp_run *run, int32_t sequence, int64_t n, bp_error *error);
 int64_t bp_run_context(const bp_run *run);
+int32_t bp_run_n_vocab(const bp_run *run); /* width of a row of logits */
 int64_t bp_run_batch_size(const bp_run *run);
 /* Tokens for which the cache has room beside those that are stored. */
 int64_t bp_run_room(const bp_run *run);
