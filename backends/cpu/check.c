@@ -191,7 +191,7 @@ static const char *check_binary(const cpu_task *t) {
 static const char *check_unary(const cpu_task *t) {
     NEED(f32(t->in[0]) && f32(t->out[0]) && same(t->in[0], t->out[0]), "needs F32 values of one shape");
     if (t->op == BP_OP_SOFTMAX) return !t->in[1] || (f32(t->in[1]) && count(t->in[1]) == t->in[0]->n[1]) ? NULL : "sinks do not fit";
-    return t->op != BP_OP_ACTIVATION || t->params.activation.f <= BP_ACT_CLAMP ? NULL : "an unknown function";
+    return t->op != BP_OP_ACTIVATION || t->params.activation.f < BP_ACT_LIMIT ? NULL : "an unknown function";
 }
 
 static const char *check_glu(const cpu_task *t) {

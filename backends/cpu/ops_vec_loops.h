@@ -151,6 +151,8 @@ static void vec_activate(uint32_t f, const float *x, float *y, int64_t n, float 
     case BP_ACT_SOFTPLUS: EACH(softplus_of(v));
     case BP_ACT_RSQRT: EACH(1.0f / sqrtf(v));
     case BP_ACT_RECIPROCAL: EACH(1.0f / v);
+    case BP_ACT_FLOOR: EACH(floorf(v));
+    case BP_ACT_LOG: EACH(logf(v));
     case BP_ACT_CLAMP: EACH(v < low ? low : v > high ? high : v);
     default: EACH(v);
     }

@@ -63,7 +63,7 @@ static void each(const bp_check_maker *m, uint32_t op, uint32_t f, int64_t n, in
     if (op == BP_OP_SOFTCAP) c.params.softcap.cap = 3;
     if (op == BP_OP_ACTIVATION) c.params.activation = (bp_activation_params){ f, -0.5f, 0.75f };
     uint32_t x = bp_check_in(&c, BP_TYPE_F32, BP_ROLE_INPUT, BP_DIMS(n, BP_TOK(k)));
-    bool positive = op == BP_OP_ACTIVATION && (f == BP_ACT_RSQRT || f == BP_ACT_RECIPROCAL);
+    bool positive = op == BP_OP_ACTIVATION && (f == BP_ACT_RSQRT || f == BP_ACT_RECIPROCAL || f == BP_ACT_LOG);
     for (int64_t i = 0; i < n * k; i++) {
         if (positive) bp_check_set(&c, x, i, 1.5 + bp_check_random());
         else if (i % 5 == 4 && f != BP_ACT_EXP) bp_check_set(&c, x, i, 25 * bp_check_random());
@@ -106,7 +106,7 @@ void bp_check_row_cases(const bp_check_maker *m) {
         uint32_t op = i % 2 ? BP_OP_ADD : BP_OP_MUL;
         if (bp_check_wanted(m, op)) binary(m, op, widths[i / 2 % 3], tokens[i / 6 % 4], (int)(i / 24));
     }
-    for (uint32_t i = 0; i < 12 * 14; i++) {
+    for (uint32_t i = 0; i < 12 * BP_ACT_LIMIT; i++) {
         if (bp_check_wanted(m, BP_OP_ACTIVATION)) each(m, BP_OP_ACTIVATION, i / 12, widths[i % 3], tokens[i / 3 % 4]);
         if (bp_check_wanted(m, BP_OP_SCALE) && i < 24) each(m, BP_OP_SCALE, i / 12, widths[i % 3], tokens[i / 3 % 4]);
         if (bp_check_wanted(m, BP_OP_SOFTCAP) && i < 12) each(m, BP_OP_SOFTCAP, 0, widths[i % 3], tokens[i / 3 % 4]);

@@ -59,6 +59,8 @@ double bp_oracle_activate(uint32_t f, double x, double low, double high) {
     case BP_ACT_SOFTPLUS: return x > 20 ? x : log1p(exp(x));
     case BP_ACT_RSQRT: return 1 / sqrt(x);
     case BP_ACT_RECIPROCAL: return 1 / x;
+    case BP_ACT_FLOOR: return floor(x);
+    case BP_ACT_LOG: return log(x);
     case BP_ACT_CLAMP: return fmin(fmax(x, low), high);
     default: return x;
     }

@@ -47,6 +47,16 @@ static void norm_heads(const bp_model *m, bp_builder *b, int64_t layer, heads *h
     h->k = qk_norm(m, b, layer, "attn_k_norm", h->k, m->hp.layer[layer].n_head_kv);
 }
 
+uint32_t bp_attention_temperature(const bp_model *m, bp_builder *b, uint32_t positions) {
+    const bp_attention_facts *a = &m->decoder.attention;
+    const bp_dim row[2] = { bp_number(1), bp_symbol(b, BP_SYMBOL_N_TOKENS) };
+    if (!a->temperature_length) return BP_NONE;
+    float inverse = 1 / (float)a->temperature_length; /* half a position more, so that rounding cannot miss a whole number */
+    uint32_t t = bp_scale(b, bp_reshape(b, bp_convert_f32(b, positions), 2, row), inverse, 1.5f * inverse);
+    t = bp_activation(b, bp_scale(b, bp_activation(b, t, BP_ACT_FLOOR), 1, 1), BP_ACT_LOG);
+    return bp_scale(b, t, a->temperature_scale, 1);
+}
+
 uint32_t bp_attend(const bp_model *m, bp_builder *b, const bp_graph_inputs *in, int64_t layer, uint32_t q, uint32_t k, uint32_t v,
                    bp_attention_params p) {
     const bp_layer *l = &m->hp.layer[layer];
@@ -68,6 +78,7 @@ uint32_t bp_attention_block(const bp_model *m, bp_builder *b, const bp_graph_inp
         h.k = bp_rope(b, h.k, in->positions, in->rope_factors, l->rope);
     }
     if (a->qk_norm_late) norm_heads(m, b, layer, &h);
+    if (!l->rotated && a->temperature_length) h.q = bp_mul(b, h.q, in->temperature);
     const bp_attention_params p = { .n_head = (uint32_t)l->n_head, .n_head_kv = (uint32_t)l->n_head_kv, .head_dim = (uint32_t)l->head_dim,
         .head_dim_v = (uint32_t)l->head_dim_v, .causal = 1, .window = l->window, .chunk = l->chunk,
         .scale = a->scale != 0 ? a->scale : 1 / sqrtf((float)l->head_dim), .softcap = a->softcap, .alibi = a->alibi };

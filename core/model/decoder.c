@@ -90,7 +90,9 @@ uint32_t bp_logits_block(const bp_model *m, bp_builder *b, const bp_graph_inputs
 }
 
 uint32_t bp_build_decoder(const bp_model *m, bp_builder *b, const bp_graph_inputs *in) {
+    bp_graph_inputs own = *in;
     bp_residual r = { bp_embedding_block(m, b, in), BP_NONE };
-    for (int64_t i = 0; i < m->hp.n_layer; i++) bp_decoder_layer(m, b, in, i, &r);
+    own.temperature = bp_attention_temperature(m, b, in->positions);
+    for (int64_t i = 0; i < m->hp.n_layer; i++) bp_decoder_layer(m, b, &own, i, &r);
     return bp_logits_block(m, b, in, &r);
 }

@@ -36,6 +36,9 @@ typedef struct bp_attention_facts {
     int64_t temperature_length;
 } bp_attention_facts;
 
+/* xIELU: alpha_p x² + beta x above 0, alpha_n (e^x - 1 - x) + beta x below. Source: Huang & Schlag 2024. */
+typedef struct bp_xielu { float alpha_p, alpha_n, beta; } bp_xielu;
+
 enum bp_ffn_kind {
     BP_FFN_GATED = 0, /* down(f(gate x) * up x) */
     BP_FFN_PLAIN = 1, /* down(f(up x)) */
@@ -65,6 +68,7 @@ typedef struct bp_decoder {
     uint32_t ffn; /* bp_ffn_kind */
     bool ffn_bias;
     uint32_t activation; /* bp_activation of the dense feed-forward part */
+    const bp_xielu *xielu; /* a layer */
     bp_experts_facts experts;
     /* Ends: embedding * embedding_scale (0: 1), normed by token_embd_norm, plus position_embd; logits * logit_scale (0: 1). */
     float embedding_scale, residual_scale, logit_scale, logit_softcap;

@@ -1,7 +1,16 @@
 /* The feed-forward part: dense, or of experts with an optional shared one. */
+#include <float.h>
 #include <stdio.h>
 
 #include "core/model/model_blocks.h"
+
+/* Of ops that all backends have: e^x - 1 - x of min(x, 0) is 0 above 0, where only the square counts. */
+static uint32_t xielu(bp_builder *b, uint32_t x, const bp_xielu *p) {
+    uint32_t below = bp_clamp(b, x, -FLT_MAX, 0), bent = bp_activation(b, below, BP_ACT_EXP);
+    bent = bp_scale(b, bp_add(b, bent, bp_scale(b, below, -1, -1)), p->alpha_n, 0);
+    uint32_t square = bp_scale(b, bp_activation(b, x, BP_ACT_RELU_SQUARED), p->alpha_p, 0);
+    return bp_add(b, bp_add(b, square, bent), bp_scale(b, x, p->beta, 0));
+}
 
 static uint32_t dense(const bp_model *m, bp_builder *b, int64_t layer, uint32_t x) {
     const bp_decoder *d = &m->decoder;
@@ -9,6 +18,8 @@ static uint32_t dense(const bp_model *m, bp_builder *b, int64_t layer, uint32_t 
     uint32_t y = bp_linear(m, b, layer, "ffn_up", x, n, d->ffn == BP_FFN_FUSED ? 2 * n_ff : n_ff, d->ffn_bias);
     if (d->ffn == BP_FFN_PLAIN) {
         y = bp_activation(b, y, d->activation);
+    } else if (d->ffn == BP_FFN_XIELU) {
+        y = xielu(b, y, &d->xielu[layer]);
     } else if (d->ffn == BP_FFN_FUSED) {
         y = bp_glu(b, y, BP_NONE, (bp_glu_params){ .f = d->activation });
     } else {
@@ -48,6 +59,13 @@ uint32_t bp_experts_block(const bp_model *m, bp_builder *b, int64_t layer, uint3
     uint32_t ids = bp_route_experts(b, logits, select, e->route, &weights);
     uint32_t gate = expert_linear(m, b, layer, "ffn_gate_exps", x, ids, n, e->n_ff);
     uint32_t up = expert_linear(m, b, layer, "ffn_up_exps", x, ids, n, e->n_ff);
+    if (e->weigh_input) { /* as w * (gate x) is gate (w * x) */
+        const bp_dim each[3] = { bp_number(1), bp_number(e->route.n_used), bp_symbol(b, BP_SYMBOL_N_TOKENS) };
+        uint32_t w = bp_reshape(b, weights, 3, each);
+        gate = bp_mul(b, gate, w);
+        up = bp_mul(b, up, w);
+        weights = bp_scale(b, weights, 0, 1);
+    }
     uint32_t down = expert_linear(m, b, layer, "ffn_down_exps", bp_glu(b, gate, up, e->glu), ids, e->n_ff, n);
     uint32_t y = bp_combine_experts(b, down, weights);
     return e->n_ff_shared ? bp_add(b, y, shared_expert(m, b, layer, x)) : y;

@@ -166,7 +166,8 @@ void bp_read_window_pattern(bp_model *model, int64_t period) {
 }
 
 void bp_read_windows(bp_model *model, int64_t period, int64_t otherwise) {
-    const int64_t window = bp_int_or(model, "attention.sliding_window", otherwise, 0, INT32_MAX);
+    const int64_t window = otherwise < 0 ? bp_need_int(model, "attention.sliding_window", 0, INT32_MAX)
+                                         : bp_int_or(model, "attention.sliding_window", otherwise, 0, INT32_MAX);
     bp_read_window_pattern(model, period);
     for (int64_t i = 0; model->hp.layer && i < model->hp.n_layer; i++)
         if (model->hp.layer[i].windowed) model->hp.layer[i].window = (uint32_t)window;

@@ -42,6 +42,7 @@ typedef struct bp_graph_inputs {
     uint32_t *k_cache, *v_cache;                  /* a layer: [head_dim, block_size, n_head_kv, n_blocks], or BP_NONE */
     int64_t n_context;                            /* tokens that a sequence may have */
     uint32_t rope_factors;                        /* F32 [n_dims / 2], or BP_NONE */
+    uint32_t temperature;                         /* F32 [1, n_tokens]: what q is multiplied by in layers without RoPE */
 } bp_graph_inputs;
 
 typedef struct bp_cache_shape {
@@ -93,7 +94,8 @@ void bp_model_wrong(bp_model *model, const char *format, ...) __attribute__((for
 void bp_read_common(bp_model *model, uint32_t rope_pairing);
 /* Which layers are windowed: i where i mod period < period - 1; or as the key attention.sliding_window_pattern says. */
 void bp_read_window_pattern(bp_model *model, int64_t period);
-/* The same, and their window from the key attention.sliding_window: `otherwise` where it is not there, 0 for none. */
+/* The same, and their window from the key attention.sliding_window: `otherwise` where it is not there, 0 for none; below 0
+ * the key is needed. */
 void bp_read_windows(bp_model *model, int64_t period, int64_t otherwise);
 
 /* The weight "blk.LAYER.NAME" (or NAME where layer < 0) of shape [n0, n1, n2] (0 ends it), as a value of the graph. A file
@@ -103,6 +105,7 @@ uint32_t bp_weight(const bp_model *model, bp_builder *b, int64_t layer, const ch
 uint32_t bp_weight_if(const bp_model *model, bp_builder *b, int64_t layer, const char *name, int64_t n0, int64_t n1, int64_t n2);
 /* Whether the file has the tensor; its number of dimension i, 0 where it has none. */
 bool bp_has_weight(const bp_model *model, int64_t layer, const char *name);
+bool bp_any_layer_has(const bp_model *model, const char *name);
 int64_t bp_weight_dim(const bp_model *model, int64_t layer, const char *name, uint32_t i);
 
 #define BP_ARCHITECTURE(name, read, build) \

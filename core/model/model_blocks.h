@@ -22,6 +22,8 @@ uint32_t bp_linear(const bp_model *m, bp_builder *b, int64_t layer, const char *
 
 uint32_t bp_embedding_block(const bp_model *m, bp_builder *b, const bp_graph_inputs *in);
 uint32_t bp_attention_block(const bp_model *m, bp_builder *b, const bp_graph_inputs *in, int64_t layer, uint32_t x);
+/* What q is multiplied by in layers without RoPE, [1, n_tokens]; BP_NONE where the model does not. */
+uint32_t bp_attention_temperature(const bp_model *m, bp_builder *b, uint32_t positions);
 /* Its middle: write k and v [n_head_kv * head_dim…] to the layer's cache, and attend: [n_head * head_dim_v, n_tokens].
  * v BP_NONE: V is the first head_dim_v values of the rows of K. */
 uint32_t bp_attend(const bp_model *m, bp_builder *b, const bp_graph_inputs *in, int64_t layer, uint32_t q, uint32_t k, uint32_t v,

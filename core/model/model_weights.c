@@ -17,6 +17,12 @@ bool bp_has_weight(const bp_model *model, int64_t layer, const char *name) {
     return find_weight(model, layer, name, full) != NULL;
 }
 
+bool bp_any_layer_has(const bp_model *model, const char *name) {
+    for (int64_t i = 0; i < model->hp.n_layer; i++)
+        if (bp_has_weight(model, i, name)) return true;
+    return false;
+}
+
 int64_t bp_weight_dim(const bp_model *model, int64_t layer, const char *name, uint32_t i) {
     char full[NAME_BYTES];
     const bp_gguf_tensor *t = find_weight(model, layer, name, full);

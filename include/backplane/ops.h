@@ -142,12 +142,15 @@ typedef struct bp_scale_params { float scale, bias; } bp_scale_params;
     X(SOFTPLUS, 10)  /* ln(1 + e^x), x above 20 as it is */            \
     X(RSQRT, 11)                                                       \
     X(RECIPROCAL, 12)                                                  \
-    X(CLAMP, 13)
+    X(CLAMP, 13)                                                       \
+    X(FLOOR, 14)                                                       \
+    X(LOG, 15)       /* natural */
 enum bp_activation {
 #define BP_ACTIVATION_ENUM(name, id) BP_ACT_##name = id,
     BP_ACTIVATION_LIST(BP_ACTIVATION_ENUM)
 #undef BP_ACTIVATION_ENUM
 };
+enum { BP_ACT_LIMIT = 16 }; /* one past the last activation of this header */
 typedef struct bp_activation_params { uint32_t f; float low, high; } bp_activation_params;
 typedef struct bp_glu_params { uint32_t f; float limit, up_bias; } bp_glu_params;
 typedef struct bp_softcap_params { float cap; } bp_softcap_params;

@@ -15,13 +15,15 @@ double ref_activate(uint32_t f, double x, double low, double high) {
     case BP_ACT_SOFTPLUS: return x > 20 ? x : log1p(exp(x));
     case BP_ACT_RSQRT: return 1 / sqrt(x);
     case BP_ACT_RECIPROCAL: return 1 / x;
+    case BP_ACT_FLOOR: return floor(x);
+    case BP_ACT_LOG: return log(x);
     case BP_ACT_CLAMP: return x < low ? low : x > high ? high : x;
     default: return x;
     }
 }
 
 static bp_status known_activation(uint32_t f, bp_error *error) {
-    if (f <= BP_ACT_CLAMP) return BP_OK;
+    if (f < BP_ACT_LIMIT) return BP_OK;
     return bp_simple_fail(error, BP_E_UNSUPPORTED, "an activation function that this backend does not know", NULL);
 }
 
