@@ -2,6 +2,8 @@
 #ifndef BP_CPU_OPS_KV_H
 #define BP_CPU_OPS_KV_H
 
+#include <math.h>
+
 #include "backends/cpu/cpu.h"
 
 /* What one token reads. Keys [low, high) are visible. */
@@ -22,5 +24,15 @@ const char *cpu_cache_row(const cpu_tensor *cache, const cpu_view *view, int64_t
 /* That row as floats: in place, or decoded into `room`. */
 const float *cpu_cache_floats(const cpu_vec *vec, const cpu_tensor *cache, const char *row, float *room);
 float cpu_alibi_slope(const bp_attention_params *p, int64_t head);
+
+/* Heads that read one KV head. */
+static inline int64_t cpu_group(const bp_attention_params *p) { return p->n_head / p->n_head_kv; }
+
+/* What softmax sees of q·k; distance: of the key from the query. */
+static inline float cpu_score(const bp_attention_params *p, float dot, float slope, int64_t distance) {
+    float s = p->scale * dot;
+    if (p->softcap != 0) s = p->softcap * tanhf(s / p->softcap);
+    return p->alibi != 0 ? s - slope * fabsf((float)distance) : s;
+}
 
 #endif

@@ -12,6 +12,11 @@ typedef struct cpu_vec {
     /* y += x * scale; y *= scale */
     void (*axpy)(float *y, const float *x, float scale, int64_t n);
     void (*scale)(float *y, float scale, int64_t n);
+    /* scores[i * step + j] = rows[i]·k[j], n_keys rows of k [n_keys][dim]; the bits of dot() */
+    void (*dots)(const float *const *rows, int64_t n_rows, const float *k, int64_t n_keys, int64_t dim, float *scores,
+                 int64_t step);
+    /* acc[i] [dim] += w[i * step + j] v[j] [dim] for each j in turn; the bits of axpy() */
+    void (*mix)(const float *w, int64_t step, int64_t n_rows, const float *v, int64_t n_keys, int64_t dim, float *acc);
     void (*from_half)(const uint16_t *x, float *y, int64_t n);
     void (*from_q8)(const void *blocks, float *y, int64_t n);
     /* x = exp(x - shift); answers the sum */

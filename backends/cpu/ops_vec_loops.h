@@ -72,8 +72,15 @@ static void vec_scale(float *y, float scale, int64_t n) {
     for (int64_t i = 0; i < n; i++) y[i] *= scale;
 }
 
+#include "backends/cpu/ops_vec_tiles.h"
+
 static void vec_from_half(const uint16_t *x, float *y, int64_t n) {
     int64_t i = 0;
+#ifdef __AVX512F__
+    for (; i + 16 <= n; i += 16) {
+        _mm512_storeu_ps(y + i, _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)(x + i))));
+    }
+#endif
 #ifdef __F16C__
     for (; i + 8 <= n; i += 8) {
         _mm256_storeu_ps(y + i, _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)(x + i))));
@@ -195,6 +202,18 @@ static float vec_decays_dot(float *restrict h, const float *a, float step, const
     return lanes_sum(lane) + rest;
 }
 
-const cpu_vec CPU_VEC_TABLE = { vec_dot,     vec_sum,     vec_square_sum, vec_axpy,    vec_scale,
-                                vec_from_half, vec_from_q8, vec_exp_sum,    vec_activate,
-                                vec_decay_dot, vec_decays_dot };
+const cpu_vec CPU_VEC_TABLE = {
+    .dot = vec_dot,
+    .sum = vec_sum,
+    .square_sum = vec_square_sum,
+    .axpy = vec_axpy,
+    .scale = vec_scale,
+    .dots = vec_dots,
+    .mix = vec_mix,
+    .from_half = vec_from_half,
+    .from_q8 = vec_from_q8,
+    .exp_sum = vec_exp_sum,
+    .activate = vec_activate,
+    .decay_dot = vec_decay_dot,
+    .decays_dot = vec_decays_dot,
+};
