@@ -6,10 +6,17 @@
 
 typedef struct heads { uint32_t q, k, v; } heads;
 
+/* Of heads of twice the size (a query and its gate): head_dim values of each, from `first` on. */
+static uint32_t part_of_heads(bp_builder *b, uint32_t x, int64_t first, const bp_layer *l) {
+    const bp_dim tokens = bp_symbol(b, BP_SYMBOL_N_TOKENS), rows[3] = { bp_number(2 * l->head_dim), bp_number(l->n_head), tokens };
+    const bp_dim flat[2] = { bp_number(l->n_head * l->head_dim), tokens };
+    return bp_reshape(b, bp_slice(b, bp_reshape(b, x, 3, rows), first, l->head_dim), 2, flat);
+}
+
 static heads project(const bp_model *m, bp_builder *b, int64_t layer, uint32_t x) {
     const bp_attention_facts *a = &m->decoder.attention;
     const bp_layer *l = &m->hp.layer[layer];
-    const int64_t n = m->hp.n_embd, q = l->n_head * l->head_dim, k = l->n_head_kv * l->head_dim, v = l->n_head_kv * l->head_dim_v;
+    const int64_t n = m->hp.n_embd, q = l->n_head * l->head_dim * (a->gated ? 2 : 1), k = l->n_head_kv * l->head_dim, v = l->n_head_kv * l->head_dim_v;
     bool fused = bp_has_weight(m, layer, "attn_qkv.weight") || (a->fused && !bp_has_weight(m, layer, "attn_q.weight"));
     if (!fused)
         return (heads){ bp_linear(m, b, layer, "attn_q", x, n, q, a->qkv_bias), bp_linear(m, b, layer, "attn_k", x, n, k, a->qkv_bias),
@@ -71,6 +78,8 @@ uint32_t bp_attention_block(const bp_model *m, bp_builder *b, const bp_graph_inp
     const bp_attention_facts *a = &m->decoder.attention;
     const bp_layer *l = &m->hp.layer[layer];
     heads h = project(m, b, layer, x);
+    uint32_t gate = a->gated ? part_of_heads(b, h.q, l->head_dim, l) : BP_NONE;
+    if (a->gated) h.q = part_of_heads(b, h.q, 0, l);
     h = (heads){ clamp(b, h.q, a->clamp), clamp(b, h.k, a->clamp), clamp(b, h.v, a->clamp) };
     if (!a->qk_norm_late) norm_heads(m, b, layer, &h);
     if (l->rotated) {
@@ -80,8 +89,9 @@ uint32_t bp_attention_block(const bp_model *m, bp_builder *b, const bp_graph_inp
     if (a->qk_norm_late) norm_heads(m, b, layer, &h);
     if (!l->rotated && a->temperature_length) h.q = bp_mul(b, h.q, in->temperature);
     const bp_attention_params p = { .n_head = (uint32_t)l->n_head, .n_head_kv = (uint32_t)l->n_head_kv, .head_dim = (uint32_t)l->head_dim,
-        .head_dim_v = (uint32_t)l->head_dim_v, .causal = 1, .window = l->window, .chunk = l->chunk,
+        .head_dim_v = (uint32_t)l->head_dim_v, .causal = !m->decoder.bidirectional, .window = l->window, .chunk = l->chunk,
         .scale = a->scale != 0 ? a->scale : 1 / sqrtf((float)l->head_dim), .softcap = a->softcap, .alibi = a->alibi };
     uint32_t mixed = bp_attend(m, b, in, layer, h.q, h.k, h.v, p);
+    if (a->gated) mixed = bp_glu(b, gate, mixed, (bp_glu_params){ .f = BP_ACT_SIGMOID });
     return bp_linear(m, b, layer, "attn_output", mixed, l->n_head * l->head_dim_v, m->hp.n_embd, a->output_bias);
 }

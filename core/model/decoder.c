@@ -61,11 +61,16 @@ uint32_t bp_embedding_block(const bp_model *m, bp_builder *b, const bp_graph_inp
     return bp_add(b, x, bp_embed_rows(b, positions, in->positions, 1));
 }
 
+/* What mixes tokens. */
+static uint32_t mixer(const bp_model *m, bp_builder *b, const bp_graph_inputs *in, int64_t layer, uint32_t x) {
+    return m->hp.layer[layer].n_head_kv ? bp_attention_block(m, b, in, layer, x) : bp_recurrent_block(m, b, in, layer, x);
+}
+
 void bp_decoder_layer(const bp_model *m, bp_builder *b, const bp_graph_inputs *in, int64_t layer, bp_residual *r) {
     const bp_decoder *d = &m->decoder;
     const int64_t n = m->hp.n_embd;
     uint32_t normed = bp_residual_norm(m, b, layer, d->attn_norm, r);
-    uint32_t attention = bp_norm_block(m, b, layer, d->attn_post_norm, bp_attention_block(m, b, in, layer, normed), n);
+    uint32_t attention = bp_norm_block(m, b, layer, d->attn_post_norm, mixer(m, b, in, layer, normed), n);
     if (!d->parallel) {
         bp_residual_add(m, b, r, attention);
         normed = bp_residual_norm(m, b, layer, d->ffn_norm, r);
@@ -76,11 +81,32 @@ void bp_decoder_layer(const bp_model *m, bp_builder *b, const bp_graph_inputs *i
     bp_residual_add(m, b, r, d->parallel ? bp_add(b, attention, part) : part);
 }
 
+/* A linear layer over embeddings (sentence-transformers' Dense), where the file has it. */
+static uint32_t dense(const bp_model *m, bp_builder *b, const char *name, uint32_t x, int64_t *n) {
+    char full[64];
+    snprintf(full, sizeof full, "%s.weight", name);
+    if (!bp_has_weight(m, -1, full)) return x;
+    const int64_t n_in = *n;
+    *n = bp_weight_dim(m, -1, full, 1);
+    return bp_linear(m, b, -1, name, x, n_in, *n, false);
+}
+
+uint32_t bp_pooling_block(const bp_model *m, bp_builder *b, const bp_graph_inputs *in, uint32_t x) {
+    static const uint32_t kinds[] = { [BP_POOLING_MEAN] = BP_POOL_MEAN, [BP_POOLING_CLS] = BP_POOL_FIRST, [BP_POOLING_LAST] = BP_POOL_LAST };
+    int64_t n = m->hp.n_embd;
+    if (in->output.pooling > BP_POOLING_LAST) bp_builder_problem(b, "pooling of type %u is not known", in->output.pooling);
+    else if (in->output.pooling != BP_POOLING_NONE) x = bp_pool(b, x, in->sequences, kinds[in->output.pooling]);
+    x = dense(m, b, "dense_2", x, &n);
+    return dense(m, b, "dense_3", x, &n);
+}
+
 uint32_t bp_logits_block(const bp_model *m, bp_builder *b, const bp_graph_inputs *in, bp_residual *r) {
     const bp_decoder *d = &m->decoder;
     const int64_t n_embd = m->hp.n_embd, n_vocab = m->hp.n_vocab;
+    const char *norm = d->output_norm ? d->output_norm : "output_norm";
+    if (in->output.kind == BP_OUTPUT_EMBEDDING) return bp_pooling_block(m, b, in, bp_residual_norm(m, b, -1, norm, r));
     uint32_t x = bp_gather_rows(b, bp_residual_sum(b, r), in->output_rows); /* [n_embd, n_outputs] from here on */
-    x = bp_norm_block(m, b, -1, "output_norm", x, n_embd);
+    x = bp_norm_block(m, b, -1, norm, x, n_embd);
     bool tied = !d->untied && !bp_has_weight(m, -1, "output.weight");
     uint32_t w = bp_weight(m, b, -1, tied ? "token_embd.weight" : "output.weight", n_embd, n_vocab, 0);
     uint32_t bias = d->output_bias ? bp_weight(m, b, -1, "output.bias", n_vocab, 0, 0) : bp_weight_if(m, b, -1, "output.bias", n_vocab, 0, 0);

@@ -31,6 +31,7 @@ typedef struct bp_attention_facts {
     float clamp;            /* q, k, v are clamped to -clamp … clamp; 0: not */
     float scale;            /* 0: 1 / sqrt(head_dim) */
     float softcap, alibi;   /* 0: none */
+    bool gated;             /* each head of attn_q is followed by a gate, whose sigmoid multiplies what the head answers */
     /* In layers without RoPE q is multiplied by 1 + scale * ln(1 + floor((position + 1) / length)); length 0: not. */
     float temperature_scale;
     int64_t temperature_length;
@@ -45,6 +46,26 @@ enum bp_ffn_kind {
     BP_FFN_FUSED = 2, /* gate and up are one matrix ffn_up of 2 n_ff rows, gate first */
     BP_FFN_XIELU = 3, /* plain, with xIELU */
 };
+
+/* What layers without a KV cache (bp_layer.n_head_kv = 0) have in place of attention. */
+enum bp_recurrent_kind {
+    BP_RECURRENT_NONE = 0,
+    BP_RECURRENT_MAMBA = 1,      /* selective scan, a rate a state (Gu & Dao 2023) */
+    BP_RECURRENT_MAMBA2 = 2,     /* selective scan, a rate a head (Dao & Gu 2024) */
+    BP_RECURRENT_SHORT_CONV = 3, /* gated convolution over a few tokens (LFM2) */
+    BP_RECURRENT_DELTA = 4,      /* gated delta rule (Qwen3-Next) */
+};
+typedef struct bp_recurrent_facts {
+    uint32_t kind;
+    int64_t n_conv;   /* taps of the convolution: keys ssm.conv_kernel, shortconv.l_cache */
+    int64_t n_inner;  /* width of the values */
+    int64_t n_state;  /* states a value; of the delta rule: width of a key head */
+    int64_t n_rank;   /* MAMBA: rank of the step sizes; else the number of heads */
+    int64_t n_group;  /* heads of b and c, or of keys */
+    bool step_norms;  /* MAMBA: RMS norms ssm_dt_norm, ssm_b_norm and ssm_c_norm */
+    bool plain_norms; /* MAMBA: the same without weights */
+    bool norm;        /* MAMBA2: ssm_norm must be there */
+} bp_recurrent_facts;
 
 /* Experts. Layers whose tensors the file has are of experts, the others dense. */
 typedef struct bp_experts_facts {
@@ -63,6 +84,9 @@ typedef struct bp_decoder {
     /* Names of norms ("attn_norm" is blk.N.attn_norm.weight); NULL: there is none. ffn_norm NULL in a parallel block: the
      * feed-forward part reads what attention reads. */
     const char *attn_norm, *attn_post_norm, *ffn_norm, *ffn_post_norm;
+    const char *output_norm; /* NULL: "output_norm" */
+    bool bidirectional; /* attention looks both ways: a model of embeddings */
+    bp_recurrent_facts recurrent;
     bool parallel; /* x + attention(norm x) + feed_forward(norm x) */
     bp_attention_facts attention;
     uint32_t ffn; /* bp_ffn_kind */

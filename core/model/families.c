@@ -20,6 +20,31 @@ void bp_read_gpt_like(bp_model *m, uint32_t rope_pairing, uint32_t activation) {
     bp_read_common(m, rope_pairing);
 }
 
+void bp_read_ssm(bp_model *m, uint32_t kind) {
+    bp_recurrent_facts *r = &m->decoder.recurrent;
+    r->kind = kind;
+    r->n_conv = bp_need_int(m, "ssm.conv_kernel", 2, BP_MAX_WIDTH);
+    r->n_inner = bp_need_int(m, "ssm.inner_size", 1, BP_MAX_WIDTH);
+    r->n_state = bp_need_int(m, "ssm.state_size", 1, BP_MAX_WIDTH);
+    r->n_rank = bp_need_int(m, "ssm.time_step_rank", 1, BP_MAX_WIDTH);
+    r->n_group = kind == BP_RECURRENT_MAMBA ? 1 : bp_need_int(m, "ssm.group_count", 1, BP_MAX_HEADS);
+    if (kind != BP_RECURRENT_MAMBA && (r->n_inner % r->n_rank || r->n_rank % r->n_group))
+        bp_model_wrong(m, "%lld values in %lld heads in %lld groups do not fit (keys ssm.*)", (long long)r->n_inner, (long long)r->n_rank,
+                       (long long)r->n_group);
+}
+
+void bp_read_bert_like(bp_model *m, uint32_t rope_pairing) {
+    bp_decoder *d = &m->decoder;
+    d->bidirectional = true;
+    d->norm = BP_NORM_LAYER;
+    d->norm_bias = true;
+    d->activation = BP_ACT_GELU_ERF;
+    d->attn_norm = "attn_output_norm";
+    d->ffn_norm = "layer_output_norm";
+    d->embedding_norm = true;
+    bp_read_common(m, rope_pairing);
+}
+
 /* The numbers of expert_gating_func in files. */
 static uint32_t gating_of(bp_model *m, uint32_t otherwise) {
     static const uint32_t known[] = { 0, BP_GATING_SOFTMAX, BP_GATING_SIGMOID, BP_GATING_SOFTMAX_CHOSEN };

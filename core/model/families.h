@@ -15,4 +15,9 @@ enum { BP_ROPE_NONE = 2 };
  * expert's, and routing, which keys may override. */
 void bp_read_experts(bp_model *m, int64_t n_ff, uint32_t gating, bool normalise);
 
+/* The facts of layers with a selective scan (kind MAMBA, MAMBA2) or a delta rule, from the keys ssm.*. */
+void bp_read_ssm(bp_model *m, uint32_t kind);
+/* Encoders of texts: blocks whose norms come after the residual (attn_output_norm, layer_output_norm), GELU. */
+void bp_read_bert_like(bp_model *m, uint32_t rope_pairing);
+
 #endif

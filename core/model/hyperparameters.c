@@ -151,6 +151,9 @@ void bp_read_common(bp_model *model, uint32_t rope_pairing) {
     if (rotated) read_rope(model, rope_pairing);
     read_layers(model, rotated);
     if (hp->layer) hp->n_head_kv = hp->layer[0].n_head_kv;
+    model->decoder.bidirectional = !bp_model_bool(model, "attention.causal", !model->decoder.bidirectional);
+    model->pooling = (uint32_t)bp_int_or(model, "pooling_type", BP_POOLING_NONE, BP_POOLING_NONE, BP_POOLING_RANK);
+    if (model->pooling == BP_POOLING_NONE) model->pooling = model->decoder.bidirectional ? BP_POOLING_MEAN : BP_POOLING_LAST;
     model->decoder.attention.scale = bp_float_or(model, "attention.scale", 0);
     model->decoder.attention.clamp = bp_float_or(model, "attention.clamp_kqv", 0);
 }

@@ -132,19 +132,25 @@ static void add_inputs(const bp_model *model, const bp_cache_shape *cache, bp_bu
         in->k_cache[i] = cache_value(b, cache, "k_cache", i, l->head_dim, l->n_head_kv);
         in->v_cache[i] = cache_value(b, cache, "v_cache", i, l->head_dim_v, l->n_head_kv);
     }
+    in->state_slots = bp_bound_value(b, BP_ROLE_INPUT, BP_TYPE_I32, 1, &n_sequences, "state_slots");
+    in->n_slots = BP_MAX(cache->n_slots, 1);
     in->n_context = cache->context ? cache->context : cache->table_width * cache->block_size;
     in->rope_factors = rope_factors(model, b, in->n_context);
 }
 
-bp_status bp_model_graph(const bp_model *model, const bp_cache_shape *cache, bp_builder **builder, bp_graph **graph, bp_error *error) {
-    bp_graph_inputs in = { 0 };
+bp_status bp_model_graph(const bp_model *model, const bp_cache_shape *cache, const bp_graph_output *output, bp_builder **builder,
+                         bp_graph **graph, bp_error *error) {
+    bp_graph_inputs in = { .output = output ? *output : (bp_graph_output){ 0 } };
+    if (model->decoder.bidirectional && in.output.kind == BP_OUTPUT_LOGITS)
+        return bp_fail(error, BP_E_UNSUPPORTED, "%s: a model of embeddings (%s): it does not continue texts; use llm-embed", bp_gguf_path(model->file),
+                       model->architecture->name);
     in.k_cache = bp_new_array((size_t)model->hp.n_layer * 2, sizeof *in.k_cache);
     bp_builder *b = bp_builder_new();
     bp_status status = BP_E_NO_MEMORY;
     if (b && in.k_cache) {
         in.v_cache = in.k_cache + model->hp.n_layer;
         add_inputs(model, cache, b, &in);
-        bp_output(b, model->architecture->build(model, b, &in), "logits");
+        bp_output(b, model->architecture->build(model, b, &in), in.output.kind == BP_OUTPUT_EMBEDDING ? "embedding" : "logits");
         status = bp_builder_finish(b, graph, error);
         if (status) bp_fail_in(error, "%s: ", bp_gguf_path(model->file));
     } else {

@@ -33,6 +33,18 @@ typedef struct bp_hyperparameters {
 
 typedef struct bp_model bp_model;
 
+/* What a graph computes: logits of the rows that are wanted, or embeddings [n, n_sequences] pooled over the tokens of each
+ * sequence that are in the batch. The numbers of pooling are those of the key pooling_type. */
+enum bp_output_kind { BP_OUTPUT_LOGITS = 0, BP_OUTPUT_EMBEDDING = 1 };
+enum bp_pooling_type {
+    BP_POOLING_NONE = 0, /* a row a token: [n, n_tokens] */
+    BP_POOLING_MEAN = 1,
+    BP_POOLING_CLS = 2, /* the first token */
+    BP_POOLING_LAST = 3,
+    BP_POOLING_RANK = 4, /* a score of a pair of texts; not computed here */
+};
+typedef struct bp_graph_output { uint32_t kind, pooling; } bp_graph_output;
+
 /* The values of a graph under construction that all architectures read: shapes in [fastest, …]. */
 typedef struct bp_graph_inputs {
     uint32_t tokens, positions, sequences, slots; /* I32 [n_tokens] */
@@ -43,19 +55,23 @@ typedef struct bp_graph_inputs {
     int64_t n_context;                            /* tokens that a sequence may have */
     uint32_t rope_factors;                        /* F32 [n_dims / 2], or BP_NONE */
     uint32_t temperature;                         /* F32 [1, n_tokens]: what q is multiplied by in layers without RoPE */
+    uint32_t state_slots;                         /* I32 [n_sequences]: where recurrent states lie */
+    int64_t n_slots;                              /* of every recurrent state */
+    bp_graph_output output;
 } bp_graph_inputs;
 
 typedef struct bp_cache_shape {
     uint32_t type; /* F32, F16 or Q8_0 */
     int64_t block_size, n_blocks, table_width;
     int64_t context; /* tokens that a sequence may have; 0: what the table holds */
+    int64_t n_slots; /* of recurrent states, one a sequence; 0: 1 */
 } bp_cache_shape;
 
 /* One architecture: a line in architectures.def and a file in arch/. */
 typedef struct bp_architecture {
     const char *name;
     void (*read)(bp_model *model);                                                      /* hyperparameters */
-    uint32_t (*build)(const bp_model *model, bp_builder *b, const bp_graph_inputs *in); /* the logits [n_vocab, n_outputs] */
+    uint32_t (*build)(const bp_model *model, bp_builder *b, const bp_graph_inputs *in); /* gives what in->output asks for */
 } bp_architecture;
 
 struct bp_model {
@@ -63,6 +79,7 @@ struct bp_model {
     const bp_architecture *architecture;
     bp_hyperparameters hp;
     bp_decoder decoder;
+    uint32_t pooling; /* bp_pooling_type that embeddings have where nothing else is asked for */
     bp_arena arena;
     bp_text missing, wrong; /* while hyperparameters are read: names of keys; sentences */
 };
@@ -71,8 +88,9 @@ struct bp_model {
 bp_status bp_model_new(bp_gguf *file, bp_model **out, bp_error *error);
 void bp_model_free(bp_model *model);
 
-/* Build the whole graph for a cache; *builder owns it. All weights that are missing or have wrong shapes are reported together. */
-bp_status bp_model_graph(const bp_model *model, const bp_cache_shape *cache, bp_builder **builder, bp_graph **graph, bp_error *error);
+/* Build the whole graph for a cache, logits where output is NULL; *builder owns it. All weights that are missing or have wrong shapes are reported together. */
+bp_status bp_model_graph(const bp_model *model, const bp_cache_shape *cache, const bp_graph_output *output, bp_builder **builder,
+                         bp_graph **graph, bp_error *error);
 
 /* For architectures: keys "ARCH.suffix". The first three answer false where there is none (or none of that type) and leave
  * *out alone; bp_need_* note a missing key, and a number that is not in min … max, and then answer min. */

@@ -31,9 +31,13 @@ uint32_t bp_attend(const bp_model *m, bp_builder *b, const bp_graph_inputs *in, 
 /* Dense or of experts, as the layer's tensors say. */
 uint32_t bp_feed_forward_block(const bp_model *m, bp_builder *b, int64_t layer, uint32_t x);
 uint32_t bp_experts_block(const bp_model *m, bp_builder *b, int64_t layer, uint32_t x);
-/* Attention and feed-forward part of one layer, with their norms. */
+/* What a layer without a KV cache has in place of attention, by m->decoder.recurrent. */
+uint32_t bp_recurrent_block(const bp_model *m, bp_builder *b, const bp_graph_inputs *in, int64_t layer, uint32_t x);
+/* Attention (or what takes its place) and feed-forward part of one layer, with their norms. */
 void bp_decoder_layer(const bp_model *m, bp_builder *b, const bp_graph_inputs *in, int64_t layer, bp_residual *r);
-/* Logits [n_vocab, n_outputs] of the rows that are wanted. */
+/* Embeddings of normed rows x: pooled as in->output says, then the dense layers that the file may have. */
+uint32_t bp_pooling_block(const bp_model *m, bp_builder *b, const bp_graph_inputs *in, uint32_t x);
+/* Logits [n_vocab, n_outputs] of the rows that are wanted; or embeddings, where those are asked for. */
 uint32_t bp_logits_block(const bp_model *m, bp_builder *b, const bp_graph_inputs *in, bp_residual *r);
 
 #endif

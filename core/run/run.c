@@ -19,7 +19,7 @@ bp_status bp_run_settings_from(const bp_config *config, bp_run_settings *out, bp
     if (cache == UINT32_MAX) return bp_fail(error, BP_E_INVALID, "cache_type '%s' is none of f16, f32, q8_0", type);
     int64_t threads = bp_config_int(config, BP_OPT_THREADS);
     *out = (bp_run_settings){ bp_config_int(config, BP_OPT_CONTEXT), cache, bp_config_int(config, BP_OPT_BATCH), bp_config_int(config, BP_OPT_SEQUENCES),
-                              threads > 0 ? (uint32_t)threads : bp_cpu_count() };
+                              threads > 0 ? (uint32_t)threads : bp_cpu_count(), { 0, 0 } };
     if (out->context < 0 || out->context > INT32_MAX - BLOCK) return bp_fail(error, BP_E_INVALID, "context %lld is out of range", (long long)out->context);
     if (out->batch < 0 || out->batch > MAX_BATCH) return bp_fail(error, BP_E_INVALID, "batch %lld is not in 0…%d", (long long)out->batch, MAX_BATCH);
     if (out->sequences < 1 || out->sequences > MAX_SEQUENCES)
@@ -89,10 +89,10 @@ static bp_status set_up(bp_run *run, bp_config *config, const bp_run_settings *s
     const int64_t width = (context + BLOCK - 1) / BLOCK;
     run->limits = (bp_run_limits){ .batch = s->batch ? s->batch : DEFAULT_BATCH, .context = context, .sequences = s->sequences, .threads = s->threads };
     run->limits.batch = BP_MIN(run->limits.batch, context * s->sequences);
-    run->cache = (bp_cache_shape){ s->cache_type, BLOCK, width * s->sequences, width, context };
+    run->cache = (bp_cache_shape){ s->cache_type, BLOCK, width * s->sequences, width, context, s->sequences };
     if (s->cache_type == BP_TYPE_Q8_0 && (run->model->hp.head_dim % BP_QK || run->model->hp.head_dim_v % BP_QK))
         return bp_fail(error, BP_E_INVALID, "cache_type q8_0 needs heads of a multiple of 32 values; this model's have %lld", (long long)run->model->hp.head_dim);
-    bp_status status = bp_model_graph(run->model, &run->cache, &run->builder, &run->graph, error);
+    bp_status status = bp_model_graph(run->model, &run->cache, &s->output, &run->builder, &run->graph, error);
     if (!status) status = bp_refusals_split(&run->devices->list[0], &run->builder, &run->graph, &run->n_split, error);
     if (status) return status;
     find_values(run);
@@ -315,5 +315,6 @@ bp_status bp_run_truncate(bp_run *run, int32_t sequence, int64_t n, bp_error *er
 int64_t bp_run_length(const bp_run *run, int32_t sequence) { return bp_kv_is_open(run->kv, sequence) ? bp_kv_length(run->kv, sequence) : 0; }
 int64_t bp_run_context(const bp_run *run) { return run->limits.context; }
 int32_t bp_run_n_vocab(const bp_run *run) { return (int32_t)run->width; }
+int64_t bp_run_width(const bp_run *run) { return run->width; }
 int64_t bp_run_batch_size(const bp_run *run) { return run->limits.batch; }
 int64_t bp_run_room(const bp_run *run) { return bp_kv_free_blocks(run->kv) * BLOCK; }

@@ -15,6 +15,7 @@ typedef struct bp_run_settings {
     int64_t batch;        /* tokens computed at once at most; 0: 512 */
     int64_t sequences;    /* open at the same time at most; at least 1 */
     uint32_t threads;     /* for packing weights */
+    bp_graph_output output; /* what a batch answers; zeros: logits */
 } bp_run_settings;
 
 /* From the configuration: context, cache_type, batch, sequences, threads. */
@@ -36,6 +37,8 @@ int64_t bp_run_length(const bp_run *run, int32_t sequence);
 bp_status bp_run_truncate(bp_run *run, int32_t sequence, int64_t n, bp_error *error);
 int64_t bp_run_context(const bp_run *run);
 int32_t bp_run_n_vocab(const bp_run *run); /* width of a row of logits */
+/* Values in a row of what is computed. */
+int64_t bp_run_width(const bp_run *run);
 int64_t bp_run_batch_size(const bp_run *run);
 /* Tokens for which the cache has room beside those that are stored. */
 int64_t bp_run_room(const bp_run *run);
@@ -49,7 +52,7 @@ typedef struct bp_batch_entry {
 } bp_batch_entry;
 
 /* Compute all entries together (tokens in all: at most the batch). *logits: [n_vocab] rows in the order of the entries and
- * their tokens; valid until the next call. Ids outside the vocabulary, texts longer than the context and a full cache are
+ * their tokens (or embeddings: a row of bp_run_width an entry, without pooling a row a token); valid until the next call. Ids outside the vocabulary, texts longer than the context and a full cache are
  * errors that leave every sequence as it was. */
 bp_status bp_run_batch(bp_run *run, const bp_batch_entry *entries, int64_t n, const float **logits, bp_error *error);
 

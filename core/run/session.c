@@ -19,15 +19,26 @@ static bp_status open_model(bp_session *s, bool need_text, bp_error *error) {
     return need_text ? bp_tokenizer_new(file, &s->tokenizer, error) : BP_OK;
 }
 
-bp_status bp_session_open(bp_config *config, bool need_text, bp_session *out, bp_error *error) {
+bp_status bp_session_load(bp_config *config, bool need_text, bp_session *out, bp_error *error) {
     *out = (bp_session){ .config = config };
-    bp_run_settings settings;
-    bp_status status = bp_run_settings_from(config, &settings, error);
-    if (!status) status = open_model(out, need_text, error);
-    if (!status) status = bp_devices_open(config, &out->devices, error);
-    if (!status) status = bp_run_new(out->model, config, &out->devices, &settings, &out->run, error);
+    bp_status status = open_model(out, need_text, error);
     if (status) bp_session_close(out);
     return status;
+}
+
+bp_status bp_session_start(bp_session *s, const bp_run_settings *settings, bp_error *error) {
+    bp_status status = bp_devices_open(s->config, &s->devices, error);
+    if (!status) status = bp_run_new(s->model, s->config, &s->devices, settings, &s->run, error);
+    if (status) bp_session_close(s);
+    return status;
+}
+
+bp_status bp_session_open(bp_config *config, bool need_text, bp_session *out, bp_error *error) {
+    bp_run_settings settings;
+    *out = (bp_session){ .config = config };
+    bp_status status = bp_run_settings_from(config, &settings, error);
+    if (!status) status = bp_session_load(config, need_text, out, error);
+    return status ? status : bp_session_start(out, &settings, error);
 }
 
 void bp_session_close(bp_session *s) {

@@ -13,7 +13,10 @@ typedef struct bp_session {
     bp_run *run;
 } bp_session;
 
-/* Open what the configuration names. need_text: with the tokenizer. */
+/* The model that the configuration names (need_text: with its tokenizer); then its devices and run. */
+bp_status bp_session_load(bp_config *config, bool need_text, bp_session *out, bp_error *error);
+bp_status bp_session_start(bp_session *session, const bp_run_settings *settings, bp_error *error);
+/* Both, with the configuration's settings. */
 bp_status bp_session_open(bp_config *config, bool need_text, bp_session *out, bp_error *error);
 void bp_session_close(bp_session *session);
 

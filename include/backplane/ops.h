@@ -186,7 +186,7 @@ typedef struct bp_top_k_params { uint32_t reserved; } bp_top_k_params;
  *              ->  F32 as x, state F32 [n, k - 1, n_slots]        (k >= 2)
  * Each channel on its own: out[i, t] = f(bias[i] + sum over j < k of weight[j, i] * x_j[i]), where x_(k-1) is token t and
  * x_(k-2) … x_0 are the tokens before it in its sequence, zeros before position 0. The state holds the last k - 1 of them,
- * the oldest first. f is of BP_ACTIVATION_LIST, except CLAMP.
+ * the oldest first. f is of BP_ACTIVATION_LIST, below CLAMP.
  *
  * SSM_SCAN     x F32 [n_head * head_dim, n_tokens], dt F32 [n_head, n_tokens], a F32 [1 or n_state, n_head],
  *              b F32 [n_group * n_state, n_tokens], c F32 as b, d? F32 and dt_bias? F32 of n_head values each, positions,

@@ -1,0 +1,61 @@
+/* BERT and what came of it: encoders of whole texts, with norms after the residual. bert (and roberta, as bert) has learned
+ * positions, nomic-bert RoPE and a gated feed-forward part, jina-bert-v2 ALiBi and a gated one.
+ * Sources: Devlin et al. 2019; Liu et al. 2019; Nussbaum et al. 2024; Günther et al. 2023. */
+#include "core/model/families.h"
+#include "core/model/model_blocks.h"
+
+static void need_biases(bp_decoder *d) { d->attention.qkv_bias = d->attention.output_bias = true; }
+
+void bp_read_bert(bp_model *m) {
+    bp_decoder *d = &m->decoder;
+    bp_read_bert_like(m, BP_ROPE_NONE);
+    need_biases(d);
+    d->learned_positions = true;
+    d->ffn = BP_FFN_PLAIN;
+    d->ffn_bias = true;
+}
+
+void bp_read_nomic_bert(bp_model *m) {
+    bp_decoder *d = &m->decoder;
+    bp_read_bert_like(m, BP_ROPE_HALVES);
+    d->attention.fused = true;
+    d->activation = BP_ACT_SILU;
+}
+
+void bp_read_jina_bert_v2(bp_model *m) {
+    bp_decoder *d = &m->decoder;
+    bp_read_bert_like(m, BP_ROPE_NONE);
+    need_biases(d);
+    d->attention.alibi = bp_float_or(m, "attention.max_alibi_bias", 8);
+    d->attention.qk_norm = BP_QK_NORM_ROW;
+    d->attention.qk_norm_kind = BP_NORM_LAYER;
+    d->attention.qk_norm_optional = true;
+    d->ffn = bp_has_weight(m, 0, "ffn_gate.weight") ? BP_FFN_GATED : BP_FFN_FUSED; /* older files have the two apart */
+}
+
+/* Row 0 of the token types, which all tokens are of: [n_embd]. */
+static uint32_t first_type(const bp_model *m, bp_builder *b) {
+    const int64_t n = m->hp.n_embd, rows = bp_weight_dim(m, -1, "token_types.weight", 1);
+    const bp_dim flat = bp_number(n * (rows ? rows : 1));
+    uint32_t table = bp_convert_f32(b, bp_weight(m, b, -1, "token_types.weight", n, rows ? rows : 1, 0));
+    return bp_slice(b, bp_reshape(b, table, 1, &flat), 0, n);
+}
+
+static uint32_t embedding(const bp_model *m, bp_builder *b, const bp_graph_inputs *in) {
+    const int64_t n = m->hp.n_embd;
+    uint32_t x = bp_embed_rows(b, bp_weight(m, b, -1, "token_embd.weight", n, m->hp.n_vocab, 0), in->tokens, 1);
+    if (m->decoder.learned_positions)
+        x = bp_add(b, x, bp_embed_rows(b, bp_weight(m, b, -1, "position_embd.weight", n, m->hp.n_context, 0), in->positions, 1));
+    return bp_norm_block(m, b, -1, "token_embd_norm", bp_add(b, x, first_type(m, b)), n);
+}
+
+uint32_t bp_build_bert(const bp_model *m, bp_builder *b, const bp_graph_inputs *in) {
+    bp_residual r = { embedding(m, b, in), BP_NONE };
+    for (int64_t i = 0; i < m->hp.n_layer; i++) {
+        bp_residual_add(m, b, &r, bp_attention_block(m, b, in, i, r.x));
+        r.x = bp_residual_norm(m, b, i, m->decoder.attn_norm, &r);
+        bp_residual_add(m, b, &r, bp_feed_forward_block(m, b, i, r.x));
+        r.x = bp_residual_norm(m, b, i, m->decoder.ffn_norm, &r);
+    }
+    return bp_pooling_block(m, b, in, r.x);
+}
