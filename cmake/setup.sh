@@ -1,6 +1,6 @@
 # Sourced by ./quickstart and ./check: packages and the default model. Needs bash.
 
-build_packages=(gcc cmake ninja-build pkg-config python3 python3-pip libinih-dev libpcre2-dev)
+build_packages=(gcc cmake ninja-build pkg-config python3 python3-pip libinih-dev libpcre2-dev libutf8proc-dev)
 test_packages=(libcmocka-dev)
 
 cache=${BACKPLANE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/backplane}

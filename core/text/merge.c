@@ -81,5 +81,9 @@ void bp_scratch_free(bp_scratch *s) {
     free(s->heap);
     free(s->ends);
     free(s->next_ends);
+    bp_words_free(&s->words);
+    bp_text_free(&s->text);
+    bp_text_free(&s->normal);
+    free(s->paths);
     *s = (bp_scratch){ 0 };
 }

@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/text/words.h"
+
 typedef struct bp_symbol {
     uint32_t start, length; /* its bytes in the text; length 0: merged away */
     int32_t id;             /* token, -1: none */
@@ -23,6 +25,10 @@ typedef struct bp_scratch {
     bp_symbol *symbols;
     bp_candidate *heap;
     uint32_t *ends, *next_ends; /* where the words of a text end */
+    bp_words words;             /* kept ids */
+    bp_text text, normal;       /* the text as it is encoded; normalised */
+    void *paths;                /* Viterbi's */
+    size_t path_room;
     size_t n_symbols, symbol_room, n_heap, heap_room, end_room, next_end_room;
 } bp_scratch;
 

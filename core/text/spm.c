@@ -1,9 +1,5 @@
 /* SentencePiece-style BPE: spaces are U+2581, pairs merge by the score of their result, characters that are no token
  * become byte tokens. */
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "core/base/fail.h"
 #include "core/base/size.h"
 #include "core/text/vocab.h"
@@ -27,28 +23,9 @@ static bool find_pair(const void *self, const char *text, const bp_symbol *left,
     return true;
 }
 
-static void find_bytes(bp_tokenizer *t) {
-    for (unsigned byte = 0; byte < 256; byte++) {
-        char text[8];
-        uint32_t id;
-        int n = snprintf(text, sizeof text, "<0x%02X>", byte);
-        t->byte_ids[byte] = bp_map_find(&t->by_text, text, (size_t)n, &id) ? (int32_t)id : -1;
-    }
-}
-
-bp_status bp_spm_load(bp_tokenizer *t, const bp_gguf *file, bp_error *error) {
-    const bp_gguf_key *key = bp_gguf_find(file, "tokenizer.ggml.scores");
-    if (!key || key->type != BP_GGUF_ARRAY || key->count != t->n)
-        return bp_fail(error, BP_E_INVALID, "%s: tokenizer.ggml.scores: not one score a token", bp_gguf_path(file));
-    t->scores = bp_new_array(t->n, sizeof *t->scores);
-    if (!t->scores) return bp_fail(error, BP_E_NO_MEMORY, "tokenizer's scores: out of memory");
-    for (uint32_t i = 0; i < t->n; i++) {
-        double score;
-        if (!bp_gguf_float(key, i, &score))
-            return bp_fail(error, BP_E_INVALID, "%s: tokenizer.ggml.scores[%u]: not a number", bp_gguf_path(file), i);
-        t->scores[i] = (float)score;
-    }
-    find_bytes(t);
+static bp_status load(bp_tokenizer *t, const bp_gguf *file, bp_error *error) {
+    (void)file, (void)error;
+    bp_load_bytes(t);
     return BP_OK;
 }
 
@@ -72,23 +49,25 @@ static bool fill_symbols(const bp_tokenizer *t, bp_scratch *s, const char *text,
     return true;
 }
 
-static bool add_bytes(const bp_tokenizer *t, const unsigned char *bytes, uint32_t n, bp_tokens *out) {
-    bool ok = true, all = true;
-    for (uint32_t i = 0; i < n; i++) all = all && t->byte_ids[bytes[i]] >= 0;
-    if (!all) return t->unknown < 0 || bp_tokens_add(out, t->unknown);
-    for (uint32_t i = 0; ok && i < n; i++) ok = bp_tokens_add(out, t->byte_ids[bytes[i]]);
-    return ok;
-}
-
-bp_status bp_spm_encode(const bp_tokenizer *t, bp_scratch *s, const char *text, size_t n, bp_tokens *out, bp_error *e) {
-    if (!n) return BP_OK;
-    if (!fill_symbols(t, s, text, n)) return bp_fail(e, BP_E_NO_MEMORY, "tokenizing: out of memory");
-    bp_merge_run(s, text, find_pair, t);
-    bool ok = true;
+static bp_status encode_word(const bp_tokenizer *t, bp_scratch *s, const char *text, size_t n, bp_tokens *out,
+                             bp_error *e) {
+    bool ok = fill_symbols(t, s, text, n);
+    if (ok) bp_merge_run(s, text, find_pair, t);
     for (int32_t i = 0; ok && i >= 0; i = s->symbols[i].next) {
         const bp_symbol *symbol = &s->symbols[i];
         if (symbol->id >= 0) ok = bp_tokens_add(out, symbol->id);
-        else ok = add_bytes(t, (const unsigned char *)text + symbol->start, symbol->length, out);
+        else ok = bp_add_unknown(t, text + symbol->start, symbol->length, out);
     }
     return ok ? BP_OK : bp_fail(e, BP_E_NO_MEMORY, "tokenizing: out of memory");
 }
+
+static bp_status encode(const bp_tokenizer *t, bp_scratch *s, const char *text, size_t n, bp_tokens *out, bp_error *e) {
+    bp_text_clear(&s->text);
+    if (t->space_prefix) bp_add_marked(" ", 1, &s->text);
+    bp_add_marked(text, n, &s->text);
+    if (s->text.failed) return bp_fail(e, BP_E_NO_MEMORY, "tokenizing: out of memory");
+    return bp_encode_marked(t, s, s->text.data, s->text.size, encode_word, out, e);
+}
+
+const bp_vocab_kind bp_kind_spm = { "llama", load, encode, bp_spm_bytes, .bos = 1, .eos = 2, .unknown = 0,
+                                    .separator = -1, .add_bos = true, .space_prefix = true, .needs_scores = true };

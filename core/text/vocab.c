@@ -1,7 +1,10 @@
+#define _GNU_SOURCE
 #include "core/text/vocab.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "core/base/fail.h"
 #include "core/base/log.h"
@@ -73,58 +76,157 @@ static void mark_end_text(bp_tokenizer *t, const char *text) {
 
 static void load_ends(bp_tokenizer *t, const bp_gguf *file) {
     static const char *const texts[] = { "<|endoftext|>", "<|end_of_text|>", "<|im_end|>", "<|eot_id|>", "<|eom_id|>",
-        "<|eot|>", "<|eom|>", "<end_of_turn>", "<EOT>", "<|EOT|>", "<|END_OF_TURN_TOKEN|>", "<|end_of_turn|>",
-        "<|return|>", "<|call|>", "<\357\275\234end\342\226\201of\342\226\201sentence\357\275\234>" };
+        "<|eot|>", "<|eom|>", "<end_of_turn>", "<EOT>", "_<EOT>", "[EOT]", "[EOS]", "<|EOT|>", "<|END_OF_TURN_TOKEN|>",
+        "<|end_of_turn|>", "<|return|>", "<|call|>", "<|flush|>", "<|calls|>", "<end_of_utterance>", "<turn|>", "[e~[",
+        "<|tool_response>", "<|ifm|im_end|>", "<\357\275\234end\342\226\201of\342\226\201sentence\357\275\234>" };
     mark_end(t, t->eos);
     mark_end(t, id_of(t, file, "tokenizer.ggml.eot_token_id", -1));
     mark_end(t, id_of(t, file, "tokenizer.ggml.eom_token_id", -1));
     for (size_t i = 0; i < BP_COUNT(texts); i++) mark_end_text(t, texts[i]);
-    if (bp_token_find(t, "<|call|>") < 0) mark_end_text(t, "<|end|>"); /* else it ends one of many messages */
+    bool many = bp_token_find(t, "<|call|>") >= 0 || bp_token_find(t, "<|calls|>") >= 0;
+    if (!many) mark_end_text(t, "<|end|>"); /* else it ends one of many messages */
+}
+
+/* Some keys have had two names. */
+static int32_t id_of_either(const bp_tokenizer *t, const bp_gguf *file, const char *name, const char *other,
+                            int32_t fallback) {
+    return id_of(t, file, bp_gguf_find(file, name) ? name : other, fallback);
 }
 
 static void load_ids(bp_tokenizer *t, const bp_gguf *file) {
-    t->bos = id_of(t, file, "tokenizer.ggml.bos_token_id", t->spm ? 1 : -1);
-    t->eos = id_of(t, file, "tokenizer.ggml.eos_token_id", t->spm ? 2 : -1);
-    t->unknown = id_of(t, file, "tokenizer.ggml.unknown_token_id", t->spm ? 0 : -1);
-    t->add_bos = yes_of(file, "tokenizer.ggml.add_bos_token", t->spm || bp_split_adds_bos(t->split));
-    t->add_eos = yes_of(file, "tokenizer.ggml.add_eos_token", false);
-    t->space_prefix = t->spm && yes_of(file, "tokenizer.ggml.add_space_prefix", true);
+    const bp_vocab_kind *kind = t->kind;
+    uint32_t flags = t->split ? bp_split_flags(t->split) : 0;
+    t->bos = id_of_either(t, file, "tokenizer.ggml.bos_token_id", "tokenizer.ggml.cls_token_id", kind->bos);
+    t->eos = id_of(t, file, "tokenizer.ggml.eos_token_id", kind->eos);
+    t->unknown = id_of(t, file, "tokenizer.ggml.unknown_token_id", kind->unknown);
+    t->separator = id_of_either(t, file, "tokenizer.ggml.seperator_token_id", "tokenizer.ggml.separator_token_id",
+                                kind->separator);
+    t->add_bos = yes_of(file, "tokenizer.ggml.add_bos_token", kind->add_bos || flags & BP_SPLIT_BOS);
+    t->add_eos = yes_of(file, "tokenizer.ggml.add_eos_token", kind->add_eos);
+    if (flags & BP_SPLIT_NEWLINES) t->add_bos = true; /* files that say no are wrong */
+    if (kind->add_separator) t->add_bos = t->add_separator = true;
+    t->space_prefix = kind->bytes == bp_spm_bytes && yes_of(file, "tokenizer.ggml.add_space_prefix",
+                                                                 kind->space_prefix);
     load_ends(t, file);
 }
 
 static bp_status load_split(bp_tokenizer *t, const bp_gguf *file, bp_error *error) {
-    bp_gguf_string name;
-    if (!bp_gguf_string_at(bp_gguf_find(file, "tokenizer.ggml.pre"), 0, &name)) {
+    bp_gguf_string name = { t->kind->model, strlen(t->kind->model) };
+    bool named = t->kind == &bp_kind_gemma4;
+    if (!named && !bp_gguf_string_at(bp_gguf_find(file, "tokenizer.ggml.pre"), 0, &name)) {
         bp_log(BP_LOG_WARN, "%s: tokenizer.ggml.pre is missing: using \"default\"", bp_gguf_path(file));
         name = (bp_gguf_string){ "default", 7 };
     }
     bp_status status = bp_split_new(name.data, name.size, &t->split, error);
-    if (status != BP_OK) return bp_fail_in(error, "%s: ", bp_gguf_path(file)), status;
-    t->whole_words = bp_split_whole_words(t->split);
+    return status == BP_OK ? BP_OK : bp_fail_in(error, "%s: ", bp_gguf_path(file));
+}
+
+bp_status bp_load_scores(bp_tokenizer *t, const bp_gguf *file, bp_error *error) {
+    const bp_gguf_key *key = bp_gguf_find(file, "tokenizer.ggml.scores");
+    if (!key || key->type != BP_GGUF_ARRAY || key->count != t->n)
+        return bp_fail(error, BP_E_INVALID, "%s: tokenizer.ggml.scores: not one score a token", bp_gguf_path(file));
+    t->scores = bp_new_array(t->n, sizeof *t->scores);
+    if (!t->scores) return no_memory(file, error);
+    for (uint32_t i = 0; i < t->n; i++) {
+        double score;
+        if (!bp_gguf_float(key, i, &score) || isnan(score))
+            return bp_fail(error, BP_E_INVALID, "%s: tokenizer.ggml.scores[%u]: not a number", bp_gguf_path(file), i);
+        t->scores[i] = (float)score;
+    }
     return BP_OK;
 }
 
-static bp_status load_model(bp_tokenizer *t, const bp_gguf *file, bp_error *error) {
+static const bp_vocab_kind *const kinds[] = { &bp_kind_bpe, &bp_kind_spm, &bp_kind_wpm, &bp_kind_ugm, &bp_kind_rwkv,
+                                              &bp_kind_gemma4 };
+
+static bp_status load_kind(bp_tokenizer *t, const bp_gguf *file, bp_error *error) {
     bp_gguf_string model;
     if (!bp_gguf_string_at(bp_gguf_find(file, "tokenizer.ggml.model"), 0, &model))
         return bp_fail(error, BP_E_INVALID, "%s: no tokenizer.ggml.model: the file has no tokenizer",
                        bp_gguf_path(file));
-    t->spm = is_text(model, "llama");
-    if (!t->spm && !is_text(model, "gpt2"))
-        return bp_fail(error, BP_E_UNSUPPORTED, "%s: tokenizer.ggml.model: unknown kind \"%.*s\" (known: gpt2, llama)",
-                       bp_gguf_path(file), (int)BP_MIN(model.size, 64), model.data);
-    return BP_OK;
+    bp_text known = { 0 };
+    for (size_t i = 0; i < BP_COUNT(kinds); i++) {
+        if (is_text(model, kinds[i]->model)) t->kind = kinds[i];
+        bp_text_format(&known, "%s%s", i ? ", " : "", kinds[i]->model);
+    }
+    if (!t->kind)
+        bp_fail(error, BP_E_UNSUPPORTED, "%s: tokenizer.ggml.model: unknown kind \"%.*s\" (known: %s)",
+                bp_gguf_path(file), (int)BP_MIN(model.size, 64), model.data, bp_text_get(&known));
+    bp_text_free(&known);
+    return t->kind ? BP_OK : BP_E_UNSUPPORTED;
+}
+
+/* Does a U+2581 follow another character in the token? */
+static bool spans_words(bp_gguf_string token) {
+    size_t at = 0;
+    while (at < token.size && bp_starts_with_mark(token.data + at, token.size - at)) at += 3;
+    for (; at < token.size; at++)
+        if (bp_starts_with_mark(token.data + at, token.size - at)) return true;
+    return false;
+}
+
+static void find_word_spans(bp_tokenizer *t) {
+    t->words_apart = true;
+    for (uint32_t i = 0; t->words_apart && i < t->n; i++)
+        t->words_apart = bp_type_is_special(t->types[i]) || !spans_words(t->tokens[i]);
+}
+
+static bool contains(bp_gguf_string text, const char *word) {
+    size_t n = strlen(word);
+    for (size_t i = 0; n <= text.size && i <= text.size - n; i++)
+        if (!strncasecmp(text.data + i, word, n)) return true;
+    return false;
+}
+
+static bool names(const bp_gguf *file, const char *key, const char *const *words, size_t n) {
+    bp_gguf_string text;
+    if (!bp_gguf_string_at(bp_gguf_find(file, key), 0, &text)) return false;
+    for (size_t i = 0; i < n; i++)
+        if (contains(text, words[i])) return true;
+    return false;
+}
+
+static void strip_beside(bp_tokenizer *t, const char *token, uint8_t strip) {
+    int32_t id = bp_token_find(t, token);
+    if (id >= 0) t->strips[id] = strip;
+}
+
+/* GGUF has no key for the white space that a model's added tokens take with them: known by the model's name, as in
+ * llama.cpp. */
+static bool load_strips(bp_tokenizer *t, const bp_gguf *file) {
+    static const char *const phi[] = { "phi-3", "phi3" }, *const modern[] = { "modern-bert" },
+                             *const pre[] = { "jina-v2-de", "jina-v2-es", "jina-v2-code" },
+                             *const arch[] = { "nomic-bert-moe", "jina-bert-v3" };
+    t->strips = bp_new_array(t->n, sizeof *t->strips);
+    if (!t->strips) return false;
+    if (names(file, "tokenizer.ggml.pre", pre, BP_COUNT(pre)) ||
+        names(file, "general.architecture", arch, BP_COUNT(arch))) {
+        strip_beside(t, "<mask>", BP_STRIP_LEFT);
+    } else if (names(file, "general.name", phi, BP_COUNT(phi))) {
+        for (uint32_t i = 0; i < t->n; i++)
+            if (bp_type_is_special(t->types[i]) || t->types[i] == BP_TOKEN_USER) t->strips[i] = BP_STRIP_RIGHT;
+        strip_beside(t, "</s>", BP_STRIP_RIGHT);
+        strip_beside(t, "<unk>", 0);
+        strip_beside(t, "<s>", 0);
+        strip_beside(t, "<|endoftext|>", 0);
+    } else if (names(file, "general.name", modern, BP_COUNT(modern))) {
+        strip_beside(t, "[MASK]", BP_STRIP_LEFT);
+    }
+    return true;
 }
 
 static bp_status load(bp_tokenizer *t, const bp_gguf *file, bp_error *error) {
-    bp_status status = load_model(t, file, error);
+    bp_status status = load_kind(t, file, error);
     if (status == BP_OK) status = load_tokens(t, file, error);
     if (status == BP_OK) status = load_types(t, file, error);
-    if (status == BP_OK && !t->spm) status = load_split(t, file, error);
-    if (status == BP_OK) status = t->spm ? bp_spm_load(t, file, error) : bp_bpe_load(t, file, error);
+    if (status == BP_OK && t->kind->needs_scores) status = bp_load_scores(t, file, error);
+    if (status == BP_OK && t->kind->bytes == bp_kind_bpe.bytes) status = load_split(t, file, error);
     if (status != BP_OK) return status;
+    find_word_spans(t);
     load_ids(t, file);
-    return bp_specials_load(t) ? BP_OK : no_memory(file, error);
+    status = t->kind->load(t, file, error);
+    if (status != BP_OK) return status;
+    return load_strips(t, file) && bp_specials_load(t) ? BP_OK : no_memory(file, error);
 }
 
 bp_status bp_tokenizer_new(const bp_gguf *file, bp_tokenizer **out, bp_error *error) {
@@ -139,7 +241,10 @@ bp_status bp_tokenizer_new(const bp_gguf *file, bp_tokenizer **out, bp_error *er
 
 void bp_tokenizer_free(bp_tokenizer *t) {
     if (!t) return;
-    bp_specials_free(&t->specials);
+    bp_prefixes_free(&t->specials);
+    bp_prefixes_free(&t->prefixes);
+    free(t->unescaped);
+    free(t->strips);
     bp_split_free(t->split);
     bp_map_free(&t->by_text);
     free(t->merges);
