@@ -59,12 +59,13 @@ static const char *check_matmul(const cpu_task *t) {
 
 static const char *check_experts(const cpu_task *t) {
     const cpu_tensor *w = t->in[0], *x = t->in[1], *ids = t->in[2], *out = t->out[0];
-    NEED(weight(w) && f32(x) && i32(ids) && f32_or_none(t->in[3]) && f32(out), "types do not fit");
-    NEED(w->n[3] == 1 && w->n[2] > 0 && x->n[0] == w->n[0] && ids->n[2] * ids->n[3] == 1, "shapes do not fit");
-    NEED(x->rank == 3 ? shape(x, w->n[0], ids->n[0], ids->n[1], 1) : shape(x, w->n[0], ids->n[1], 1, 1), "rows do not fit");
-    NEED(shape(out, w->n[1], ids->n[0], ids->n[1], 1), "the output's shape does not fit");
+    NEED(weight(w) && f32(x) && (!ids || i32(ids)) && f32_or_none(t->in[3]) && f32(out), "types do not fit");
+    NEED(w->n[3] == 1 && w->n[2] > 0 && x->n[0] == w->n[0], "shapes do not fit");
+    NEED(shape(out, w->n[1], out->n[1], out->n[2], 1), "the output's shape does not fit");
+    NEED(ids ? shape(ids, out->n[1], out->n[2], 1, 1) : out->n[1] == w->n[2] && x->rank == 3, "the choice of experts does not fit");
+    NEED(x->rank == 3 ? shape(x, w->n[0], out->n[1], out->n[2], 1) : shape(x, w->n[0], out->n[2], 1, 1), "rows do not fit");
     NEED(!t->in[3] || shape(t->in[3], w->n[1], w->n[2], 1, 1), "the bias does not fit");
-    return count(ids) < INT32_MAX && w->n[2] < INT32_MAX ? NULL : "too many tokens or experts";
+    return out->n[1] * out->n[2] < INT32_MAX && w->n[2] < INT32_MAX ? NULL : "too many tokens or experts";
 }
 
 static const char *check_route(const cpu_task *t) {
@@ -135,9 +136,10 @@ static const char *check_heads(const bp_attention_params *p) {
     return p->n_head <= 65536 && p->head_dim <= 65536 && p->head_dim_v <= 65536 ? NULL : "heads are too large";
 }
 
-static const char *check_paging(const cpu_task *t, const cpu_tensor *c, int at, int64_t tokens, uint32_t dim) {
+/* Rows of the cache have dim values, or more where they are `shared` with K. */
+static const char *check_paging(const cpu_task *t, const cpu_tensor *c, int at, int64_t tokens, uint32_t dim, bool shared) {
     const cpu_tensor *seq = t->in[at], *table = t->in[at + 1], *len = t->in[at + 2];
-    NEED(cache(c) && c->n[0] == dim && c->n[2] == t->params.attention.n_head_kv, "the cache does not fit");
+    NEED(cache(c) && (c->n[0] == dim || (shared && c->n[0] > dim)) && c->n[2] == t->params.attention.n_head_kv, "the cache does not fit");
     NEED(i32(seq) && i32(table) && i32(len) && count(seq) == tokens, "sequences do not fit");
     return cpu_rows(table) == table->n[1] && count(len) == table->n[1] ? NULL : "the block table does not fit";
 }
@@ -149,9 +151,9 @@ static const char *check_attention(const cpu_task *t) {
     NEED(!why, why);
     NEED(f32(q) && f32(out) && shape(q, (int64_t)p->n_head * p->head_dim, q->n[1], 1, 1), "queries do not fit");
     NEED(shape(out, (int64_t)p->n_head * p->head_dim_v, q->n[1], 1, 1), "the output does not fit");
-    why = check_paging(t, t->in[1], 4, q->n[1], p->head_dim);
+    why = check_paging(t, t->in[1], 4, q->n[1], p->head_dim, false);
     NEED(!why, why);
-    why = check_paging(t, t->in[2], 4, q->n[1], p->head_dim_v);
+    why = check_paging(t, t->in[2], 4, q->n[1], p->head_dim_v, t->in[2] == t->in[1]);
     NEED(!why, why);
     NEED(t->in[1]->n[1] == t->in[2]->n[1] && i32(t->in[3]) && count(t->in[3]) == q->n[1], "positions do not fit");
     NEED(!t->in[7] || (i32(t->in[7]) && count(t->in[7]) == t->in[5]->n[1]), "kv_start does not fit");
@@ -166,7 +168,7 @@ static const char *check_scores(const cpu_task *t) {
     NEED(f32(q) && f32(t->out[0]) && shape(q, (int64_t)p->n_head * p->head_dim, q->n[1], 1, 1), "queries do not fit");
     NEED(shape(t->out[0], t->out[0]->n[0], p->n_head, q->n[1], 1), "the output does not fit");
     NEED(i32(t->in[2]) && count(t->in[2]) == q->n[1], "positions do not fit");
-    why = check_paging(t, t->in[1], 3, q->n[1], p->head_dim);
+    why = check_paging(t, t->in[1], 3, q->n[1], p->head_dim, false);
     NEED(!why, why);
     return !t->in[6] || (i32(t->in[6]) && count(t->in[6]) == t->in[4]->n[1]) ? NULL : "kv_start does not fit";
 }
@@ -178,7 +180,7 @@ static const char *check_mix(const cpu_task *t) {
     NEED(!why, why);
     NEED(f32(x) && f32(t->out[0]) && x->n[1] == p->n_head && x->n[3] == 1, "scores do not fit");
     NEED(shape(t->out[0], (int64_t)p->n_head * p->head_dim_v, x->n[2], 1, 1), "the output does not fit");
-    return check_paging(t, t->in[1], 2, x->n[2], p->head_dim_v);
+    return check_paging(t, t->in[1], 2, x->n[2], p->head_dim_v, true);
 }
 
 static const char *check_binary(const cpu_task *t) {

@@ -90,18 +90,19 @@ static void set_piece(block *b, int64_t piece, int64_t *low, int64_t *high) {
     }
 }
 
-/* Decode rows [j, j + n) of the cache; those whose block is outside it are zeros. */
-static void load_chunk(block *b, const cpu_tensor *cache, int64_t j, int64_t n) {
+/* Decode rows [j, j + n) of the cache, of each the first `width` values (what a row decodes to beyond them goes where the next
+ * one comes); those whose block is outside it are zeros. */
+static void load_chunk(block *b, const cpu_tensor *cache, int64_t width, int64_t j, int64_t n) {
     for (int64_t i = 0; i < n; i++) {
-        float *to = b->chunk + i * cache->n[0];
+        float *to = b->chunk + i * width;
         const char *row = cpu_cache_row(cache, &b->view[0], b->head_kv, j + i);
         b->missing[i] = !row;
         if (!row) {
-            memset(to, 0, (size_t)cache->n[0] * sizeof *to);
+            memset(to, 0, (size_t)width * sizeof *to);
             continue;
         }
         const float *from = cpu_cache_floats(b->task->device->vec, cache, row, to);
-        if (from != to) memcpy(to, from, (size_t)cache->n[0] * sizeof *to);
+        if (from != to) memcpy(to, from, (size_t)width * sizeof *to);
     }
 }
 
@@ -115,7 +116,7 @@ static void seeing(const block *b, int64_t j, int64_t n, int64_t *first, int64_t
 static void score_chunk(block *b, int64_t j, int64_t n) {
     int64_t first, last, dim = b->p->head_dim, heads = b->p->n_head;
     const float *q = cpu_f32(b->task->in[0]) + (b->token * heads + b->head_kv * b->group) * dim;
-    load_chunk(b, b->task->in[1], j, n);
+    load_chunk(b, b->task->in[1], dim, j, n);
     seeing(b, j, n, &first, &last);
     for (int64_t row = first * b->group; row < last * b->group; row += TILE) {
         const float *rows[TILE];
@@ -177,7 +178,7 @@ static void mix_tile(const block *b, int64_t row, int64_t count, int64_t j, int6
 
 static void mix_chunk(block *b, int64_t j, int64_t n) {
     int64_t first, last;
-    load_chunk(b, b->task->in[2], j, n);
+    load_chunk(b, b->task->in[2], b->p->head_dim_v, j, n);
     seeing(b, j, n, &first, &last);
     for (int64_t row = first * b->group; row < last * b->group; row += TILE) {
         mix_tile(b, row, least(TILE, last * b->group - row), j, n);

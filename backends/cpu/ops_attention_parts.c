@@ -33,7 +33,7 @@ void cpu_run_mix(const cpu_task *t, uint32_t thread, uint32_t n_threads) {
     const bp_attention_params *p = &t->params.attention;
     int64_t n_kv = t->in[0]->n[0], first, last;
     cpu_view_inputs in = { NULL, t->in[2], t->in[3], t->in[4], NULL, t->in[1]->n[1] };
-    float *room = cpu_f32_out(t->scratch[0]) + thread * p->head_dim_v;
+    float *room = cpu_f32_out(t->scratch[0]) + thread * t->in[1]->n[0];
     cpu_share(t->in[0]->n[2] * p->n_head, thread, n_threads, &first, &last);
     for (int64_t u = first; u < last; u++) {
         cpu_view v = cpu_view_of(p, &in, u / p->n_head);

@@ -31,21 +31,26 @@ void cpu_run_matmul(const cpu_task *t, uint32_t thread, uint32_t n_threads) {
  * scratch[1]: gathered rows; scratch[2]: prepared rows, `unit` bytes each; scratch[3]: results of more than one pair. */
 static int32_t *starts_of(const cpu_task *t) { return (int32_t *)(void *)t->scratch[0]->data; }
 static int32_t *order_of(const cpu_task *t) { return starts_of(t) + t->in[0]->n[2] + 1; }
-static int64_t pairs_of(const cpu_task *t) { return t->in[2]->n[0] * t->in[2]->n[1]; }
+static int64_t pairs_of(const cpu_task *t) { return t->out[0]->n[1] * t->out[0]->n[2]; }
+/* The expert of a pair; without ids each choice has its own. */
+static int64_t expert_of(const cpu_task *t, int64_t pair) {
+    return t->in[2] ? cpu_i32(t->in[2])[pair] : pair % t->out[0]->n[1];
+}
 
 void cpu_run_experts_group(const cpu_task *t, uint32_t thread, uint32_t n_threads) {
     int32_t *starts = starts_of(t), *order = order_of(t);
-    const int32_t *ids = cpu_i32(t->in[2]);
     int64_t n = t->in[0]->n[2], pairs = pairs_of(t);
     (void)n_threads;
     if (thread != 0) return;
     memset(starts, 0, (size_t)(n + 1) * sizeof *starts);
     for (int64_t i = 0; i < pairs; i++) {
-        if (ids[i] >= 0 && ids[i] < n) starts[ids[i] + 1]++;
+        int64_t id = expert_of(t, i);
+        if (id >= 0 && id < n) starts[id + 1]++;
     }
     for (int64_t e = 0; e < n; e++) starts[e + 1] += starts[e];
     for (int64_t i = 0; i < pairs; i++) {
-        if (ids[i] >= 0 && ids[i] < n) order[starts[ids[i]]++] = (int32_t)i;
+        int64_t id = expert_of(t, i);
+        if (id >= 0 && id < n) order[starts[id]++] = (int32_t)i;
     }
     for (int64_t e = n; e > 0; e--) starts[e] = starts[e - 1];
     starts[0] = 0;
@@ -53,7 +58,7 @@ void cpu_run_experts_group(const cpu_task *t, uint32_t thread, uint32_t n_thread
 
 static const float *pair_row(const cpu_task *t, int64_t pair) {
     const cpu_tensor *x = t->in[1];
-    int64_t row = x->rank == 3 ? pair : pair / t->in[2]->n[0];
+    int64_t row = x->rank == 3 ? pair : pair / t->out[0]->n[1];
     return cpu_f32(x) + row * x->n[0];
 }
 
@@ -92,7 +97,7 @@ static void zero_unchosen(const cpu_task *t, uint32_t thread, uint32_t n_threads
     int64_t n_out = t->in[0]->n[1], first, last;
     cpu_share(pairs_of(t), thread, n_threads, &first, &last);
     for (int64_t i = first; i < last; i++) {
-        int32_t id = cpu_i32(t->in[2])[i];
+        int64_t id = expert_of(t, i);
         if (id < 0 || id >= t->in[0]->n[2]) memset(cpu_f32_out(t->out[0]) + i * n_out, 0, (size_t)n_out * sizeof(float));
     }
 }
@@ -116,7 +121,7 @@ static void run_flat(const cpu_task *t, uint32_t thread, uint32_t n_threads) {
 void cpu_run_experts(const cpu_task *t, uint32_t thread, uint32_t n_threads) {
     int64_t n_out = t->in[0]->n[1], first, last;
     zero_unchosen(t, thread, n_threads);
-    if (n_out < 2 * CPU_ROW_STEP * (int64_t)n_threads || t->in[2]->n[1] == 1) {
+    if (n_out < 2 * CPU_ROW_STEP * (int64_t)n_threads || t->out[0]->n[2] == 1) {
         run_flat(t, thread, n_threads);
         return;
     }

@@ -38,7 +38,7 @@ static void plan_matmul(bp_program *p, cpu_task *t) {
 
 static void plan_experts(bp_program *p, cpu_task *t) {
     const cpu_tensor *w = t->in[0];
-    uint64_t n_in = (uint64_t)w->n[0], pairs = (uint64_t)(t->in[2]->n[0] * t->in[2]->n[1]);
+    uint64_t n_in = (uint64_t)w->n[0], pairs = (uint64_t)(t->out[0]->n[1] * t->out[0]->n[2]);
     t->format = cpu_activation_format(p->device->level, w->type, w->layout, p->device->exact);
     for (uint64_t n = 1; n <= pairs; n++) {
         uint64_t each = (cpu_activation_bytes(t->format, w->n[0], (int64_t)n) + n - 1) / n;
@@ -73,7 +73,7 @@ static bool plan_node(bp_program *p, cpu_task *t) {
         if (t->op == BP_OP_CONVERT) own = (uint64_t)t->in[0]->n[0];
         if (t->op == BP_OP_ROUTE_EXPERTS) own = 5 * (uint64_t)t->in[0]->n[0];
         if (t->op == BP_OP_ATTENTION_SCORES) own = a->head_dim;
-        if (t->op == BP_OP_ATTENTION_MIX) own = a->head_dim_v;
+        if (t->op == BP_OP_ATTENTION_MIX) own = (uint64_t)t->in[1]->n[0];
         if (own) scratch(p, t, 0, own * threads * 4);
         add(p, t, cpu_op_kernel(t->op), 0, own ? 1 : 0, true);
     }

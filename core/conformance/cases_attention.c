@@ -11,14 +11,16 @@ static const bp_attention_params kinds[] = {
     { 6, 2, 32, 32, 1, 0, 0, 0.18f, 0, 8 },   { 4, 2, 32, 32, 0, 0, 0, 0.18f, 0, 0 },
     { 4, 2, 96, 96, 0, 6, 0, 0.1f, 0, 0 },    { 5, 5, 32, 32, 1, 7, 0, 0.18f, 30, 4 },
     { 8, 1, 128, 128, 1, 0, 0, 0.09f, 0, 0 }, { 6, 2, 32, 32, 0, 9, 0, 0.18f, 0, 8 },
+    { 4, 1, 96, 64, 1, 0, 0, 0.1f, 0, 0 },
 };
+enum { SHARED_KIND = 10 }; /* V is part of K's rows */
 enum { BLOCK = 16, BLOCKS = 13, WIDTH = 4 };
 
 typedef struct setup {
     const bp_attention_params *a;
     uint32_t type;
     int64_t tokens, sequences;
-    bool start, sinks, holes;
+    bool start, sinks, holes, shared;
 } setup;
 
 static void shuffle(int64_t *order, int64_t n) {
@@ -73,7 +75,8 @@ static void attention(const bp_check_maker *m, const setup *s, size_t kind) {
     begin(&c, BP_OP_ATTENTION, s, kind);
     bp_check_in(&c, BP_TYPE_F32, BP_ROLE_INPUT, BP_DIMS(a->n_head * a->head_dim, BP_TOK(s->tokens)));
     add_cache(&c, s, a->head_dim);
-    add_cache(&c, s, a->head_dim_v);
+    if (s->shared) bp_check_again(&c, 1);
+    else add_cache(&c, s, a->head_dim_v);
     add_tables(&c, s, true, s->start);
     if (s->sinks && !s->start) bp_check_none(&c);
     if (s->sinks) bp_check_in(&c, BP_TYPE_F32, BP_ROLE_WEIGHT, BP_DIMS(a->n_head));
@@ -97,7 +100,7 @@ static void mix(const bp_check_maker *m, const setup *s, size_t kind) {
     const bp_attention_params *a = s->a;
     begin(&c, BP_OP_ATTENTION_MIX, s, kind);
     bp_check_in(&c, BP_TYPE_F32, BP_ROLE_INPUT, BP_DIMS(BP_SYM(BP_SYM_KV, 63), a->n_head, BP_TOK(s->tokens)));
-    add_cache(&c, s, a->head_dim_v);
+    add_cache(&c, s, s->shared ? a->head_dim : a->head_dim_v);
     add_tables(&c, s, false, false);
     bp_check_out(&c, BP_TYPE_F32, BP_ROLE_OUTPUT, BP_DIMS(a->n_head * a->head_dim_v, BP_TOK(s->tokens)));
     bp_check_emit(m, &c);
@@ -142,7 +145,8 @@ void bp_check_attention_cases(const bp_check_maker *m) {
         size_t kind = i / 24;
         int64_t n = tokens[i / 2 % 4];
         setup s = {
-            &kinds[kind], cache_types[i / 8 % 3], n, i % 2 ? BP_MIN(n, 3) : 1, i % 3 == 0, i % 5 < 2, i % 7 == 3
+            &kinds[kind], cache_types[i / 8 % 3], n, i % 2 ? BP_MIN(n, 3) : 1, i % 3 == 0, i % 5 < 2, i % 7 == 3,
+            kind == SHARED_KIND
         };
         if (bp_check_wanted(m, BP_OP_ATTENTION)) attention(m, &s, kind);
         s.sinks = false;

@@ -71,6 +71,18 @@ static void experts(const bp_check_maker *m, size_t w, int64_t n, bool wide, boo
     bp_check_emit(m, &c);
 }
 
+static void heads(const bp_check_maker *m, size_t w, int64_t n, int k) {
+    bp_check_case c;
+    int64_t n_in = width_of(weights[w].type, k), n_head = 3;
+    bp_check_begin(&c, BP_OP_MATMUL_EXPERTS, weights[w].tolerance, "%s %ld tokens %ld, one a head", bp_check_type_name(weights[w].type),
+                   (long)n_in, (long)n);
+    bp_check_in(&c, weights[w].type, BP_ROLE_WEIGHT, BP_DIMS(n_in, 19, n_head));
+    bp_check_in(&c, BP_TYPE_F32, BP_ROLE_INPUT, BP_DIMS(n_in, n_head, BP_TOK(n)));
+    bp_check_none(&c);
+    bp_check_out(&c, BP_TYPE_F32, BP_ROLE_OUTPUT, BP_DIMS(19, n_head, BP_TOK(n)));
+    bp_check_emit(m, &c);
+}
+
 static void route(const bp_check_maker *m, bp_route_experts_params p, int64_t n_expert, int64_t n, bool bias) {
     bp_check_case c;
     bp_check_begin(&c, BP_OP_ROUTE_EXPERTS, 1e-10, "%u of %ld gating %u groups %u/%u tokens %ld%s", p.n_used,
@@ -99,6 +111,7 @@ void bp_check_moe_cases(const bp_check_maker *m) {
     };
     for (size_t w = 0; w < BP_COUNT(weights) && bp_check_wanted(m, BP_OP_MATMUL_EXPERTS); w++) {
         for (int i = 0; i < 16; i++) experts(m, w, tokens[i / 4], i & 1, i & 2, i % 3);
+        for (int i = 0; i < 4; i++) heads(m, w, tokens[i], i % 3);
     }
     for (int i = 0; i < 40 && bp_check_wanted(m, BP_OP_ROUTE_EXPERTS); i++) {
         bp_route_experts_params p = kinds[i % 5];

@@ -88,6 +88,7 @@ uint32_t bp_check_in(bp_check_case *c, uint32_t type, uint32_t role, const int64
     return c->in[c->n_in++] = add(c, type, role, dims);
 }
 void bp_check_none(bp_check_case *c) { c->in[c->n_in++] = BP_NONE; }
+void bp_check_again(bp_check_case *c, uint32_t i) { c->in[c->n_in++] = c->in[i]; }
 uint32_t bp_check_out(bp_check_case *c, uint32_t type, uint32_t role, const int64_t *dims) {
     return c->out[c->n_out++] = add(c, type, role, dims);
 }

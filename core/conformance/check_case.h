@@ -69,6 +69,7 @@ void bp_check_begin(bp_check_case *c, uint32_t op, double tolerance, const char 
  */
 uint32_t bp_check_in(bp_check_case *c, uint32_t type, uint32_t role, const int64_t *dims);
 void bp_check_none(bp_check_case *c);
+void bp_check_again(bp_check_case *c, uint32_t i); /* input i once more */
 uint32_t bp_check_out(bp_check_case *c, uint32_t type, uint32_t role, const int64_t *dims);
 /* Set one element of a value of type I32 or F32. */
 void bp_check_set(bp_check_case *c, uint32_t value, int64_t at, double number);

@@ -42,7 +42,7 @@ void bp_oracle_experts(bp_check_case *c) {
     bp_check_value *out = bp_check_result(c, 0);
     int64_t n = w->dim[0], rows = w->dim[1], used = out->dim[1];
     for (int64_t j = 0; j < out->count; j++) {
-        int64_t o = j % rows, ut = j / rows, e = (int64_t)ids[ut];
+        int64_t o = j % rows, ut = j / rows, e = ids ? (int64_t)ids[ut] : ut % used;
         const double *row = x->real + (x->rank == 3 ? ut : ut / used) * n;
         out->real[j] = 0;
         if (e < 0 || e >= w->dim[2]) continue;

@@ -170,6 +170,7 @@ uint32_t bp_matmul(bp_builder *b, uint32_t w, uint32_t x, uint32_t bias) {
 uint32_t bp_matmul_experts(bp_builder *b, uint32_t w, uint32_t x, uint32_t ids, uint32_t bias) {
     expect(b, same_dim(dim(b, w, 0), dim(b, x, 0)), w, "its first dimension differs from its input's");
     bp_dim dims[3] = { dim(b, w, 1), dim(b, ids, 0), dim(b, ids, 1) };
+    if (ids == BP_NONE) dims[1] = dim(b, x, 1), dims[2] = dim(b, x, 2);
     uint32_t out = bp_bound_value(b, BP_ROLE_TEMP, BP_TYPE_F32, 3, dims, "experts");
     node(b, BP_OP_MATMUL_EXPERTS, NULL, 0, (uint32_t[]){ w, x, ids, bias }, 4, &out, 1);
     return out;

@@ -69,7 +69,7 @@ uint32_t bp_attend(const bp_model *m, bp_builder *b, const bp_graph_inputs *in, 
     const bp_layer *l = &m->hp.layer[layer];
     uint32_t sinks = m->decoder.attention.sinks ? bp_weight(m, b, layer, "attn_sinks.weight", l->n_head, 0, 0) : BP_NONE;
     bp_kv_write(b, k, v, in->slots, in->k_cache[layer], in->v_cache[layer], p.n_head_kv);
-    const bp_attention_inputs inputs = { q, in->k_cache[layer], in->v_cache[layer], in->positions, in->sequences,
+    const bp_attention_inputs inputs = { q, in->k_cache[layer], v == BP_NONE ? in->k_cache[layer] : in->v_cache[layer], in->positions, in->sequences,
                                          in->block_table, in->kv_len, BP_NONE, sinks };
     return bp_attention(b, &inputs, p);
 }
@@ -77,6 +77,7 @@ uint32_t bp_attend(const bp_model *m, bp_builder *b, const bp_graph_inputs *in, 
 uint32_t bp_attention_block(const bp_model *m, bp_builder *b, const bp_graph_inputs *in, int64_t layer, uint32_t x) {
     const bp_attention_facts *a = &m->decoder.attention;
     const bp_layer *l = &m->hp.layer[layer];
+    if (a->mla.kv_lora) return bp_mla_block(m, b, in, layer, x);
     heads h = project(m, b, layer, x);
     uint32_t gate = a->gated ? part_of_heads(b, h.q, l->head_dim, l) : BP_NONE;
     if (a->gated) h.q = part_of_heads(b, h.q, 0, l);

@@ -19,6 +19,14 @@ enum bp_qk_norm {
     BP_QK_NORM_PLAIN = 4,     /* every head, without weights; in rotated layers only */
 };
 
+/* Multi-head latent attention: K and V of all heads are made from kv_lora values a token, which are what is cached. A head's
+ * q and k are `plain` values and `rotated` ones, which all heads of k share. Source: DeepSeek-AI 2024 (DeepSeek-V2). */
+typedef struct bp_mla_facts {
+    int64_t kv_lora, q_lora;        /* kv_lora = 0: another kind of attention; q_lora = 0: q is made in one step */
+    int64_t plain, rotated, head_dim_v;
+    bool absorbed; /* attn_k_b and attn_v_b move q and the result between heads and latent values; else attn_kv_b makes K and V */
+} bp_mla_facts;
+
 /* The parts of attention that differ. Biases are used where the file has them, and asked for where a *_bias is set. */
 typedef struct bp_attention_facts {
     bool fused;         /* q, k and v are one matrix attn_qkv, in this order (also taken where the file has it) */
@@ -35,6 +43,7 @@ typedef struct bp_attention_facts {
     /* In layers without RoPE q is multiplied by 1 + scale * ln(1 + floor((position + 1) / length)); length 0: not. */
     float temperature_scale;
     int64_t temperature_length;
+    bp_mla_facts mla;
 } bp_attention_facts;
 
 /* xIELU: alpha_p x² + beta x above 0, alpha_n (e^x - 1 - x) + beta x below. Source: Huang & Schlag 2024. */

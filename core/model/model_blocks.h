@@ -24,8 +24,10 @@ uint32_t bp_embedding_block(const bp_model *m, bp_builder *b, const bp_graph_inp
 uint32_t bp_attention_block(const bp_model *m, bp_builder *b, const bp_graph_inputs *in, int64_t layer, uint32_t x);
 /* What q is multiplied by in layers without RoPE, [1, n_tokens]; BP_NONE where the model does not. */
 uint32_t bp_attention_temperature(const bp_model *m, bp_builder *b, uint32_t positions);
+/* The same for models with bp_mla_facts. */
+uint32_t bp_mla_block(const bp_model *m, bp_builder *b, const bp_graph_inputs *in, int64_t layer, uint32_t x);
 /* Its middle: write k and v [n_head_kv * head_dim…] to the layer's cache, and attend: [n_head * head_dim_v, n_tokens].
- * v BP_NONE: V is the first head_dim_v values of the rows of K. */
+ * v BP_NONE: V is the first p.head_dim_v values of the rows of K. */
 uint32_t bp_attend(const bp_model *m, bp_builder *b, const bp_graph_inputs *in, int64_t layer, uint32_t q, uint32_t k, uint32_t v,
                    bp_attention_params p);
 /* Dense or of experts, as the layer's tensors say. */

@@ -31,8 +31,9 @@ typedef struct bp_embed_rows_params { float scale; } bp_embed_rows_params; /* 0 
  * quantised, unless its configuration keeps activations exact.
  *
  * MATMUL_EXPERTS  w W [n_in, n_out, n_expert], x F32 [n_in, n_tokens] or [n_in, n_used, n_tokens],
- *                 ids I32 [n_used, n_tokens], bias? F32 [n_out, n_expert]  ->  F32 [n_out, n_used, n_tokens]
+ *                 ids? I32 [n_used, n_tokens], bias? F32 [n_out, n_expert]  ->  F32 [n_out, n_used, n_tokens]
  * out[:, u, t] = bias[:, e] + w[:, :, e] applied to x[:, t] (or x[:, u, t]), e = ids[u, t]; zeros where e is out of range.
+ * Without ids e = u, and x is [n_in, n_expert, n_tokens]: a matrix for each head.
  *
  * ROUTE_EXPERTS  logits F32 [n_expert, n_tokens], select_bias? F32 [n_expert]
  *                ->  ids I32 [n_used, n_tokens], weights F32 [n_used, n_tokens]
@@ -105,6 +106,7 @@ typedef struct bp_rope_params {
  *            else: all keys, or |p - pk| <= window / 2 if window
  *   out = sum of softmax(visible scores) * v; with sinks, exp(sinks[h]) joins the softmax's denominator (and its maximum).
  *   slope(h): with n = largest power of two <= n_head: h < n ? 2^(-alibi (h + 1) / n) : 2^(-alibi (2 (h - n) + 1) / (2 n)).
+ * v_cache may be k_cache itself, where head_dim_v <= head_dim: V is then the first head_dim_v values of each row (MLA).
  * No visible key: zeros. A block id outside the cache: its keys are not visible. table_width * block_size >= kv_len.
  * Sources: Vaswani et al. 2017; Shazeer 2019; Ainslie et al. 2023 (GQA); Kwon et al. 2023 (paging); Press et al. 2022 (ALiBi).
  *
@@ -112,7 +114,8 @@ typedef struct bp_rope_params {
  * ATTENTION_SCORES  q, k_cache, positions, sequences, block_table, kv_len, kv_start?  ->  F32 [n_kv, n_head, n_tokens]
  *   the scores above; -infinity for keys that are not visible and for j >= kv_len. n_kv is a symbol >= every kv_len.
  * SOFTMAX           x F32 [n, h, m…], sinks? F32 [h]  ->  F32 as x, each row on its own; a row all -infinity gives zeros
- * ATTENTION_MIX     p F32 [n_kv, n_head, n_tokens], v_cache, sequences, block_table, kv_len  ->  F32 [n_head * head_dim_v, n_tokens] */
+ * ATTENTION_MIX     p F32 [n_kv, n_head, n_tokens], v_cache, sequences, block_table, kv_len  ->  F32 [n_head * head_dim_v, n_tokens];
+ *   of rows of more values the first head_dim_v */
 typedef struct bp_kv_write_params { uint32_t n_head_kv; } bp_kv_write_params;
 typedef struct bp_attention_params {
     uint32_t n_head, n_head_kv, head_dim, head_dim_v, causal, window, chunk; /* window, chunk: 0 = none */

@@ -146,7 +146,8 @@ static bp_status check_view(const view *v, const bp_simple_call *c, uint32_t len
 }
 
 static bp_status check_cache(const view *v, const bp_simple_tensor *cache, int64_t width, bp_error *error) {
-    REF_NEED(cache->ne[0] == width && cache->ne[2] == v->p->n_head_kv && cache->ne[1] > 0);
+    REF_NEED(cache->ne[0] >= width && cache->ne[2] == v->p->n_head_kv && cache->ne[1] > 0);
+    REF_NEED(width % bp_type(cache->type).block_values == 0);
     return BP_OK;
 }
 

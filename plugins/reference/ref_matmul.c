@@ -49,17 +49,22 @@ bp_status ref_run_MATMUL(const bp_simple_call *c, bp_error *error) {
     return status;
 }
 
+/* The expert of row i of the output; without ids each of n_used rows has its own. */
+static int64_t expert_of(const bp_simple_call *c, int64_t i) {
+    const int32_t *ids = c->in[2].data;
+    return ids ? ids[i] : i % c->out[0].ne[1];
+}
+
 /* All uses of expert e: for each output row, one decode. */
 static void one_expert(const bp_simple_call *c, int64_t e, float *f, double *row) {
     const bp_simple_tensor *w = &c->in[0], *x = &c->in[1], *bias = &c->in[3], *out = &c->out[0];
-    const int32_t *ids = c->in[2].data;
-    int64_t n_used = c->in[2].ne[0], n = ref_count(&c->in[2]), uses = 0;
-    for (int64_t i = 0; i < n; i++) uses += ids[i] == e;
+    int64_t n_used = out->ne[1], n = ref_rows(out), uses = 0;
+    for (int64_t i = 0; i < n; i++) uses += expert_of(c, i) == e;
     for (int64_t o = 0; uses && o < w->ne[1]; o++) {
         weight_row(w, e * w->ne[1] + o, f, row);
         double b = bias->data ? ((float *)bias->data)[e * w->ne[1] + o] : 0;
         for (int64_t i = 0; i < n; i++)
-            if (ids[i] == e)
+            if (expert_of(c, i) == e)
                 ((float *)ref_row(out, i))[o] =
                     (float)(ref_dot(row, ref_row(x, x->rank < 3 ? i / n_used : i), w->ne[0]) + b);
     }
@@ -67,8 +72,10 @@ static void one_expert(const bp_simple_call *c, int64_t e, float *f, double *row
 
 bp_status ref_run_MATMUL_EXPERTS(const bp_simple_call *c, bp_error *error) {
     const bp_simple_tensor *w = &c->in[0], *x = &c->in[1], *ids = &c->in[2], *out = &c->out[0];
-    REF_NEED(x->ne[0] == w->ne[0] && out->ne[0] == w->ne[1] && ref_rows(out) == ref_count(ids));
-    REF_NEED(ref_rows(x) == (x->rank < 3 ? ids->ne[1] : ref_count(ids)));
+    REF_NEED(x->ne[0] == w->ne[0] && out->ne[0] == w->ne[1] && out->ne[3] == 1);
+    REF_NEED(!ids->data || (ids->ne[0] == out->ne[1] && ids->ne[1] == out->ne[2]));
+    REF_NEED(ids->data || (x->rank == 3 && out->ne[1] == w->ne[2]));
+    REF_NEED(ref_rows(x) == (x->rank < 3 ? out->ne[2] : ref_rows(out)));
     REF_NEED(!c->in[3].data || ref_count(&c->in[3]) == w->ne[1] * w->ne[2]);
     float *f = ref_alloc(c, w->ne[0], sizeof *f);
     double *row = ref_alloc(c, w->ne[0], sizeof *row);

@@ -10,7 +10,7 @@ typedef struct signature {
 static const signature signatures[BP_OP_LIMIT] = {
     [BP_OP_EMBED_ROWS] = { "WI", "F" },
     [BP_OP_MATMUL] = { "WFf", "F" },
-    [BP_OP_MATMUL_EXPERTS] = { "WFIf", "F" },
+    [BP_OP_MATMUL_EXPERTS] = { "WFif", "F" },
     [BP_OP_ROUTE_EXPERTS] = { "Ff", "IF" },
     [BP_OP_COMBINE_EXPERTS] = { "FF", "F" },
     [BP_OP_RMS_NORM] = { "Ffff", "Ff" },
