@@ -7,6 +7,8 @@
 #include <cuda.h>
 #include <nvrtc.h>
 
+#include <stdbool.h>
+
 #include "backplane/host.h"
 
 #define X(member, function) __typeof__(function) *member;

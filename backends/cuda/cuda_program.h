@@ -1,0 +1,99 @@
+/* A compiled graph: the plan, its memory, and what submits keep between them. */
+#ifndef BP_CUDA_PROGRAM_H
+#define BP_CUDA_PROGRAM_H
+
+#include "backends/cuda/cuda_entry.h"
+
+enum { CUDA_MAX_GRAPHS = 4, CUDA_PENDING = 64, CUDA_MAX_SIZES = 1024 };
+
+typedef struct cuda_chunk {
+    struct cuda_chunk *next;
+} cuda_chunk;
+
+/* Which launch's argument (codes; scales is the next) makes the rounded form of a tensor. launch BP_NONE: none can. */
+typedef struct cuda_maker {
+    uint32_t launch, arg;
+} cuda_maker;
+
+/* A size that launches read from device memory. */
+typedef struct cuda_size_slot {
+    const cuda_tensor *tensor;
+    enum cuda_size_of what;
+} cuda_size_slot;
+
+struct cuda_plan {
+    bp_device *device;
+    bool deterministic;
+    cuda_tensor **tensors; /* the graph's values, then scratch */
+    uint32_t n_values, n_tensors, tensor_capacity;
+    cuda_node *nodes;
+    bool *planned; /* one a node */
+    uint32_t n_nodes, now;
+    uint32_t *reader_first, *readers; /* nodes that read value v: readers[reader_first[v]] … */
+    bool *written;                    /* one a value */
+    cuda_q8 *rounded;                 /* one a value */
+    cuda_maker *makers;               /* one a value */
+    cuda_launch *launches, spare;
+    uint32_t n_launches, launch_capacity;
+    cuda_chunk *chunks;
+    bp_status status;
+    bp_error error;
+};
+
+typedef union cuda_slot_value {
+    CUdeviceptr address;
+    int64_t number;
+    struct {
+        CUdeviceptr at;
+        int32_t fixed, unused;
+    } size;
+} cuda_slot_value;
+
+typedef struct cuda_graph {
+    CUdeviceptr *addresses; /* of all tensors when it was captured */
+    CUgraphExec exec;
+} cuda_graph;
+
+struct bp_program {
+    cuda_plan plan;
+    bp_value *values; /* copies; names are gone */
+    bp_range *ranges;
+    int64_t *symbols; /* of the last submit */
+    uint32_t n_symbols;
+    bool shaped, capture, profile, busy;
+    uint64_t *offset, *need; /* of temporaries and scratch: place and size */
+    uint32_t *first, *last;  /* launches between which they live, + 1 */
+    bool *bound;
+    CUdeviceptr memory, sizes;
+    uint64_t memory_bytes, size_bytes;
+    cuda_size_slot *size_slots;
+    int32_t *size_values; /* as last uploaded */
+    uint32_t n_sizes;
+    CUdeviceptr *addresses;     /* of all tensors in this submit */
+    cuda_slot_value *arguments; /* of all launches, one after the other */
+    void **parameters;          /* pointers to them */
+    uint32_t *first_argument;   /* of each launch */
+    cuda_graph graphs[CUDA_MAX_GRAPHS];
+    uint32_t n_graphs, misses;
+    CUevent done; /* of the last submit */
+    CUstream side; /* to capture on */
+    uint64_t *nanoseconds, *calls; /* one a launch */
+    CUevent *marks;                /* profile: one a launch, and one */
+    pthread_mutex_t lock;
+};
+
+/* The planner of an op, and why it cannot do a node (NULL: it can); planner NULL for ops that this backend has not. */
+typedef struct cuda_op {
+    const char *name;
+    cuda_planner *plan;
+    cuda_refusal *refuse;
+    uint32_t params_size, inputs, outputs;
+} cuda_op;
+const cuda_op *cuda_op_of(uint32_t op);
+
+/* Note that argument `arg` of the last launch, and the next one, may take the rounded form of x. */
+void cuda_can_round(cuda_plan *p, const cuda_tensor *x, uint32_t arg);
+int64_t cuda_size_of_tensor(const cuda_tensor *t, enum cuda_size_of what);
+bool cuda_size_varies(const cuda_tensor *t, enum cuda_size_of what);
+
+#endif
