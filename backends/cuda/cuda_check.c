@@ -229,6 +229,60 @@ static const char *check_rows(const cuda_node *t) {
     }
 }
 
+/* Of a recurrent op: positions, sequences and state_slots from input `first` on, and its state. */
+static const char *check_state(const cuda_node *t, int first, int64_t tokens) {
+    for (int i = 0; i < 3; i++) NEED(i32(t->in[first + i]), "positions, sequences or slots are missing");
+    NEED(count(t->in[first]) == tokens && count(t->in[first + 1]) == tokens, "positions or sequences do not fit");
+    NEED(cuda_rows(t->in[first + 2]) == 1 && f32(t->out[0]) && f32(t->out[1]), "slots, output or state do not fit");
+    return NULL;
+}
+
+static const char *check_conv(const cuda_node *t) {
+    const cuda_tensor *x = t->in[0], *w = t->in[1];
+    NEED(f32(x) && f32(w) && f32_or_none(t->in[2]) && t->params.conv.f < BP_ACT_CLAMP, "types or function do not fit");
+    NEED(w->n[0] >= 2 && w->n[0] <= CUDA_MAX_TAPS, "the kernel's width is not in 2 to 32");
+    const char *why = check_state(t, 3, x->n[1]);
+    NEED(!why, why);
+    NEED(same(x, t->out[0]) && cuda_rows(x) == x->n[1] && shape(w, w->n[0], x->n[0], 1, 1), "shapes do not fit");
+    NEED(!t->in[2] || count(t->in[2]) == x->n[0], "the bias does not fit");
+    return shape(t->out[1], x->n[0], w->n[0] - 1, t->out[1]->n[2], 1) ? NULL : "the state does not fit";
+}
+
+static const char *check_scan(const cuda_node *t) {
+    int64_t heads = t->params.scan.n_head, groups = t->params.scan.n_group;
+    const cuda_tensor *x = t->in[0], *dt = t->in[1], *a = t->in[2], *b = t->in[3], *state = t->out[1];
+    for (int i = 0; i < 7; i++) NEED(i < 5 ? f32(t->in[i]) : f32_or_none(t->in[i]), "types do not fit");
+    const char *why = check_state(t, 7, x->n[1]);
+    NEED(!why, why);
+    NEED(heads > 0 && groups > 0 && heads % groups == 0 && x->n[0] % heads == 0, "heads do not fit");
+    NEED(same(x, t->out[0]) && shape(x, x->n[0], x->n[1], 1, 1) && shape(dt, heads, x->n[1], 1, 1), "shapes do not fit");
+    NEED(shape(state, state->n[0], x->n[0], state->n[2], 1), "the state does not fit");
+    NEED((a->n[0] == 1 || a->n[0] == state->n[0]) && shape(a, a->n[0], heads, 1, 1), "a does not fit");
+    NEED(shape(b, state->n[0] * groups, x->n[1], 1, 1) && same(b, t->in[4]), "b or c does not fit");
+    for (int i = 5; i < 7; i++) NEED(!t->in[i] || count(t->in[i]) == heads, "d or dt_bias does not fit");
+    return NULL;
+}
+
+static const char *check_delta(const cuda_node *t) {
+    int64_t heads = t->params.delta.n_head, heads_k = t->params.delta.n_head_k;
+    const cuda_tensor *q = t->in[0], *v = t->in[2], *state = t->out[1];
+    for (int i = 0; i < 5; i++) NEED(f32(t->in[i]), "types do not fit");
+    const char *why = check_state(t, 5, v->n[1]);
+    NEED(!why, why);
+    NEED(heads > 0 && heads_k > 0 && heads % heads_k == 0 && state->n[2] == heads, "heads do not fit");
+    NEED(shape(q, state->n[0] * heads_k, v->n[1], 1, 1) && same(q, t->in[1]), "q or k does not fit");
+    NEED(shape(v, state->n[1] * heads, v->n[1], 1, 1) && same(v, t->out[0]), "v does not fit");
+    for (int i = 3; i < 5; i++) NEED(shape(t->in[i], heads, v->n[1], 1, 1), "decay or beta does not fit");
+    return NULL;
+}
+
+static const char *check_reshape(const cuda_node *t) {
+    const cuda_tensor *x = t->in[0], *out = t->out[0];
+    NEED(x && out && is(x, out->type) && out->layout == BP_LAYOUT_ROWS, "types differ");
+    NEED(bp_type(x->type).block_values == 1 || x->n[0] == out->n[0], "rows of blocks are not reshaped");
+    return count(x) == count(out) ? NULL : "the number of values differs";
+}
+
 const char *cuda_check(const cuda_node *t) {
     switch (t->op) {
     case BP_OP_EMBED_ROWS: return check_embed(t);
@@ -245,6 +299,10 @@ const char *cuda_check(const cuda_node *t) {
     case BP_OP_ADD: case BP_OP_MUL: return check_binary(t);
     case BP_OP_SCALE: case BP_OP_ACTIVATION: case BP_OP_SOFTCAP: case BP_OP_SOFTMAX: return check_unary(t);
     case BP_OP_GLU: return check_glu(t);
+    case BP_OP_RESHAPE: return check_reshape(t);
+    case BP_OP_CAUSAL_CONV: return check_conv(t);
+    case BP_OP_SSM_SCAN: return check_scan(t);
+    case BP_OP_DELTA_RULE: return check_delta(t);
     default: return check_rows(t);
     }
 }

@@ -4,6 +4,8 @@
 
 #include "backends/cuda/cuda_plan.h"
 
+enum { CUDA_MAX_TAPS = 32 }; /* of a causal convolution */
+
 /* NULL where the node's tensors and parameters fit its op, else what is wrong, as a static text. */
 const char *cuda_check(const cuda_node *n);
 /* Dimensions of a value given the symbols' numbers; false where one is negative or no 32-bit number. */

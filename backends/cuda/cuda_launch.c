@@ -125,6 +125,17 @@ cuda_tensor *cuda_scratch(cuda_plan *p, uint64_t bytes) {
     return t;
 }
 
+cuda_tensor *cuda_constant(cuda_plan *p, const void *from, uint64_t bytes) {
+    cuda_constant_value *c = cuda_plan_alloc(p, sizeof *c);
+    cuda_tensor *t = cuda_scratch(p, bytes);
+    void *copy = cuda_plan_alloc(p, bytes);
+    if (!c || !t || !copy) return NULL;
+    memcpy(copy, from, bytes);
+    *c = (cuda_constant_value){ p->constants, t, copy };
+    p->constants = c;
+    return t;
+}
+
 uint32_t cuda_node_count(const cuda_plan *p) { return p->n_nodes; }
 const cuda_node *cuda_node_at(const cuda_plan *p, uint32_t i) { return &p->nodes[i]; }
 bool cuda_planned(const cuda_plan *p, uint32_t i) { return p->planned[i]; }

@@ -1,3 +1,4 @@
+#define _GNU_SOURCE
 #include "backends/cuda/cuda_modules.h"
 
 #include <stdatomic.h>
@@ -8,7 +9,7 @@
 #include "backends/cuda/cuda_cache.h"
 #include "backends/cuda/cuda_text.h"
 
-enum { MAX_FLAGS = 48, MAX_THREADS = 64, LOG_LINE = 200 };
+enum { MAX_FLAGS = 48, MAX_THREADS = 64, LOG_LINE = 200, MAX_HEADERS = 64 };
 
 typedef struct module {
     char *source, *options;
@@ -32,6 +33,9 @@ static const cuda_text *text_of(const char *name) {
         if (strcmp(cuda_texts[i].name, name) == 0) return &cuda_texts[i];
     return NULL;
 }
+
+/* Headers that the texts name and NVRTC has not; common.cuh defines what they would. */
+static const char *const empty_names[] = { "stdint.h", "stddef.h" };
 
 static bool is_kernel(const cuda_text *t) { return t->size && strstr(t->name, ".cu") && !strstr(t->name, ".cuh"); }
 
@@ -115,12 +119,16 @@ static bp_status take_binary(work *w, nvrtcProgram program) {
 
 static bp_status compile_text(work *w, const cuda_text *text) {
     const cuda_nvrtc *rtc = w->m->device->nvrtc;
-    const char *names[64], *texts[64], *flags[MAX_FLAGS] = { w->m->arch, "--std=c++17", "-DBP_NVRTC=1" };
+    const char *names[MAX_HEADERS], *texts[MAX_HEADERS], *flags[MAX_FLAGS] = { w->m->arch, "--std=c++17", "-DBP_NVRTC=1" };
     int headers = 0;
-    for (size_t i = 0; i < cuda_text_count && headers < 64; i++) {
+    for (size_t i = 0; i < cuda_text_count && headers < MAX_HEADERS; i++) {
         if (is_kernel(&cuda_texts[i])) continue;
         names[headers] = cuda_texts[i].name;
         texts[headers++] = cuda_texts[i].text;
+    }
+    for (size_t i = 0; i < sizeof empty_names / sizeof *empty_names && headers < MAX_HEADERS; i++) {
+        names[headers] = empty_names[i];
+        texts[headers++] = "";
     }
     char *options = strdup(w->module->options);
     if (!options) return cuda_fail(&w->error, BP_E_NO_MEMORY, "cuda: out of memory");

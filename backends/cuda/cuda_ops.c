@@ -1,14 +1,16 @@
 /* The list of ops, and the planners of all that are no products and no attention. */
 #include <math.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "backends/cuda/cuda_check.h"
 #include "backends/cuda/cuda_program.h"
 
-enum { THREADS = 256, EACH = 4 };
+enum { THREADS = 256, BLOCK_LIMIT = 1 << 20, MAX_EXPERTS = 1024, MAX_GROUPS = 128 };
 
 static cuda_planner plan_embed, plan_route, plan_combine, plan_norm, plan_rope, plan_kv, plan_scores, plan_softmax, plan_mix;
 static cuda_planner plan_binary, plan_unary, plan_glu, plan_reduce, plan_gather, plan_slice, plan_concat, plan_convert, plan_pool;
-static cuda_planner plan_top_k, plan_argmax;
+static cuda_planner plan_top_k, plan_argmax, plan_reshape, plan_conv, plan_scan, plan_delta;
 static cuda_refusal refuse_route;
 
 typedef struct op_row {
@@ -44,18 +46,481 @@ static const op_row rows[BP_OP_LIMIT] = {
     [BP_OP_POOL] = { plan_pool, NULL },
     [BP_OP_TOP_K] = { plan_top_k, NULL },
     [BP_OP_ARGMAX] = { plan_argmax, NULL },
+    [BP_OP_RESHAPE] = { plan_reshape, NULL },
+    [BP_OP_CAUSAL_CONV] = { plan_conv, NULL },
+    [BP_OP_SSM_SCAN] = { plan_scan, NULL },
+    [BP_OP_DELTA_RULE] = { plan_delta, NULL },
 };
 
-const cuda_op *cuda_op_of(uint32_t op) {
+bool cuda_op_of(uint32_t op, cuda_op *out) {
     static const cuda_op names[BP_OP_LIMIT] = {
 #define BP_OP(name, id, params, n_in, n_out) [id] = { #name, NULL, NULL, sizeof(params), n_in, n_out },
 #include "backplane/ops.def"
 #undef BP_OP
     };
-    static cuda_op table[BP_OP_LIMIT];
-    if (op >= BP_OP_LIMIT || !names[op].name) return NULL;
-    table[op] = names[op]; /* the same bytes from every thread */
-    table[op].plan = rows[op].plan;
-    table[op].refuse = rows[op].refuse;
-    return &table[op];
+    *out = op < BP_OP_LIMIT ? names[op] : (cuda_op){ 0 };
+    if (op >= BP_OP_LIMIT || !rows[op].plan) return false;
+    out->plan = rows[op].plan;
+    out->refuse = rows[op].refuse;
+    return true;
+}
+
+/* ---- Helpers ---- */
+
+/* A launch with a thread for each of `per` values of t, and t's row length and number of rows as its last two arguments so
+ * far are added by `sizes`. */
+static cuda_launch *over(cuda_plan *p, const cuda_node *n, const char *source, const char *function, const cuda_tensor *t) {
+    cuda_launch *l = cuda_add(p, n, source, function, THREADS, "%s", "");
+    l->grid[0] = (cuda_extent){ t, CUDA_COUNT, THREADS, 1, BLOCK_LIMIT };
+    l->waits = true;
+    return l;
+}
+
+static void sizes(cuda_launch *l, cuda_tensor *t) {
+    cuda_arg_size(l, t, CUDA_AXIS_0);
+    cuda_arg_size(l, t, CUDA_ROWS);
+}
+
+static void set_options(cuda_plan *p, cuda_launch *l, const char *format, uint32_t a, uint32_t b) {
+    int n = snprintf(l->options, sizeof l->options, format, a, b);
+    if (n < 0 || (size_t)n >= sizeof l->options) cuda_plan_fail(p, BP_E_INTERNAL, "cuda: too many options");
+}
+
+static int64_t row_bytes(const cuda_tensor *t) { return (int64_t)bp_row_bytes(t->type, t->n[0]); }
+
+/* ---- Weights' rows, rows, types ---- */
+
+static void plan_embed(cuda_plan *p, const cuda_node *n) {
+    cuda_tensor *table = n->in[0], *ids = n->in[1], *out = n->out[0];
+    cuda_launch *l = over(p, n, "embed.cu", "embed", out);
+    set_options(p, l, "-DTYPE=%u", table->type, 0);
+    l->grid[0] = (cuda_extent){ out, CUDA_ROWS, 1, 1, BLOCK_LIMIT };
+    cuda_arg_read(l, table);
+    cuda_arg_read(l, ids);
+    cuda_arg_write(l, out);
+    sizes(l, out);
+    cuda_arg_int(l, (int32_t)table->n[1]);
+    cuda_arg_int64(l, row_bytes(table));
+    cuda_arg_float(l, n->params.embed.scale == 0 ? 1 : n->params.embed.scale);
+}
+
+static void copy_rows(cuda_plan *p, const cuda_node *n) {
+    cuda_tensor *x = n->in[0], *out = n->out[0];
+    cuda_launch *l = over(p, n, "convert.cu", "copy", out);
+    set_options(p, l, "-DFROM=0 -DTO=0", 0, 0);
+    cuda_arg_read(l, x);
+    cuda_arg_write(l, out);
+    cuda_arg_size(l, out, CUDA_ROWS);
+    cuda_arg_int64(l, row_bytes(out));
+}
+
+static void plan_convert(cuda_plan *p, const cuda_node *n) {
+    cuda_tensor *x = n->in[0], *out = n->out[0];
+    cuda_launch *l = over(p, n, "convert.cu", "convert", out);
+    set_options(p, l, "-DFROM=%u -DTO=%u", x->type, out->type);
+    cuda_arg_read(l, x);
+    cuda_arg_write(l, out);
+    sizes(l, out);
+    cuda_arg_int64(l, row_bytes(x));
+    cuda_arg_int64(l, row_bytes(out));
+}
+
+/* Rows may have other lengths in x and out, but all bytes are the same. Only dim[0] has to be fixed for that. */
+static void plan_reshape(cuda_plan *p, const cuda_node *n) { copy_rows(p, n); }
+
+static void plan_gather(cuda_plan *p, const cuda_node *n) {
+    cuda_launch *l = over(p, n, "rows.cu", "gather", n->out[0]);
+    cuda_arg_read(l, n->in[0]);
+    cuda_arg_read(l, n->in[1]);
+    cuda_arg_write(l, n->out[0]);
+    cuda_arg_size(l, n->in[0], CUDA_AXIS_0);
+    cuda_arg_size(l, n->in[0], CUDA_AXIS_1);
+    cuda_arg_size(l, n->out[0], CUDA_ROWS);
+}
+
+static void plan_slice(cuda_plan *p, const cuda_node *n) {
+    cuda_launch *l = over(p, n, "rows.cu", "slice", n->out[0]);
+    cuda_arg_read(l, n->in[0]);
+    cuda_arg_write(l, n->out[0]);
+    cuda_arg_size(l, n->in[0], CUDA_AXIS_0);
+    sizes(l, n->out[0]);
+    cuda_arg_int(l, (int32_t)n->params.slice.first);
+}
+
+static void plan_concat(cuda_plan *p, const cuda_node *n) {
+    cuda_launch *l = over(p, n, "rows.cu", "concat", n->out[0]);
+    cuda_arg_read(l, n->in[0]);
+    cuda_arg_read(l, n->in[1]);
+    cuda_arg_write(l, n->out[0]);
+    cuda_arg_size(l, n->in[0], CUDA_AXIS_0);
+    cuda_arg_size(l, n->in[1], CUDA_AXIS_0);
+    cuda_arg_size(l, n->out[0], CUDA_ROWS);
+}
+
+static void plan_pool(cuda_plan *p, const cuda_node *n) {
+    cuda_launch *l = over(p, n, "rows.cu", "pool", n->out[0]);
+    cuda_arg_read(l, n->in[0]);
+    cuda_arg_read(l, n->in[1]);
+    cuda_arg_write(l, n->out[0]);
+    sizes(l, n->in[0]);
+    cuda_arg_size(l, n->out[0], CUDA_ROWS);
+    cuda_arg_int(l, (int32_t)n->params.pool.kind);
+}
+
+static void plan_reduce(cuda_plan *p, const cuda_node *n) {
+    cuda_launch *l = over(p, n, "rows.cu", "reduce", n->out[0]);
+    l->grid[0].per = THREADS / 32;
+    cuda_arg_read(l, n->in[0]);
+    cuda_arg_write(l, n->out[0]);
+    sizes(l, n->in[0]);
+    cuda_arg_int(l, (int32_t)n->params.reduce.kind);
+}
+
+/* ---- Value by value ---- */
+
+static void plan_binary(cuda_plan *p, const cuda_node *n) {
+    cuda_launch *l = over(p, n, "elementwise.cu", "binary", n->out[0]);
+    set_options(p, l, "-DMUL=%u", n->op == BP_OP_MUL, 0);
+    l->what = n->op == BP_OP_MUL ? "mul" : "add";
+    cuda_arg_read(l, n->in[0]);
+    cuda_arg_read(l, n->in[1]);
+    cuda_arg_write(l, n->out[0]);
+    for (int i = 0; i < 2; i++)
+        for (int k = 0; k < BP_MAX_RANK; k++) cuda_arg_size(l, n->in[i], (enum cuda_size_of)k);
+}
+
+static void plan_unary(cuda_plan *p, const cuda_node *n) {
+    const char *name = n->op == BP_OP_SCALE ? "scale" : n->op == BP_OP_SOFTCAP ? "softcap" : "activation";
+    cuda_launch *l = over(p, n, "elementwise.cu", name, n->out[0]);
+    set_options(p, l, "-DMUL=0", 0, 0);
+    cuda_arg_read(l, n->in[0]);
+    cuda_arg_write(l, n->out[0]);
+    sizes(l, n->in[0]);
+    if (n->op == BP_OP_SCALE) {
+        cuda_arg_float(l, n->params.scale.scale);
+        cuda_arg_float(l, n->params.scale.bias);
+    } else if (n->op == BP_OP_SOFTCAP) {
+        cuda_arg_float(l, n->params.softcap.cap);
+    } else {
+        cuda_arg_int(l, (int32_t)n->params.activation.f);
+        cuda_arg_float(l, n->params.activation.low);
+        cuda_arg_float(l, n->params.activation.high);
+    }
+}
+
+static void plan_glu(cuda_plan *p, const cuda_node *n) {
+    cuda_launch *l = over(p, n, "elementwise.cu", "glu", n->out[0]);
+    set_options(p, l, "-DMUL=0", 0, 0);
+    cuda_arg_read(l, n->in[0]);
+    cuda_arg_read(l, n->in[1]);
+    cuda_arg_write(l, n->out[0]);
+    cuda_can_round(p, n->out[0], l->n_args);
+    cuda_arg_write(l, NULL);
+    cuda_arg_write(l, NULL);
+    sizes(l, n->out[0]);
+    cuda_arg_int(l, (int32_t)n->params.glu.f);
+    cuda_arg_float(l, n->params.glu.limit);
+    cuda_arg_float(l, n->params.glu.up_bias);
+}
+
+/* ---- Norms ---- */
+
+static void plan_norm(cuda_plan *p, const cuda_node *n) {
+    cuda_tensor *x = n->in[0];
+    int64_t group = n->params.norm.group ? (int64_t)n->params.norm.group : x->n[0];
+    uint32_t threads = (uint32_t)(((group < 4096 ? group : 4096) + 127) / 128 * 32);
+    cuda_launch *l = cuda_add(p, n, "norm.cu", "norm_rows", threads, "-DLAYER=%d", n->op == BP_OP_LAYER_NORM);
+    l->grid[0] = (cuda_extent){ x, CUDA_COUNT, group, 1, BLOCK_LIMIT };
+    l->waits = true;
+    l->what = n->op == BP_OP_LAYER_NORM ? "layer_norm" : "rms_norm";
+    for (int i = 0; i < 4; i++) cuda_arg_read(l, n->in[i]);
+    cuda_arg_write(l, n->out[0]);
+    cuda_arg_write(l, n->out[1]);
+    if (group % 32 == 0) cuda_can_round(p, n->out[0], l->n_args);
+    cuda_arg_write(l, NULL);
+    cuda_arg_write(l, NULL);
+    sizes(l, x);
+    cuda_arg_int(l, (int32_t)group);
+    cuda_arg_int(l, n->in[2] ? (int32_t)n->in[2]->n[0] : 0);
+    cuda_arg_int(l, n->in[3] ? (int32_t)n->in[3]->n[0] : 0);
+    cuda_arg_float(l, n->params.norm.eps);
+}
+
+static void plan_softmax(cuda_plan *p, const cuda_node *n) {
+    cuda_launch *l = over(p, n, "softmax.cu", "softmax", n->out[0]);
+    l->grid[0] = (cuda_extent){ n->out[0], CUDA_ROWS, 1, 1, BLOCK_LIMIT };
+    cuda_arg_read(l, n->in[0]);
+    cuda_arg_read(l, n->in[1]);
+    cuda_arg_write(l, n->out[0]);
+    cuda_arg_size(l, n->in[0], CUDA_AXIS_0);
+    cuda_arg_size(l, n->in[0], CUDA_AXIS_1);
+    cuda_arg_size(l, n->in[0], CUDA_ROWS);
+}
+
+/* ---- Choosing ---- */
+
+static void plan_top_k(cuda_plan *p, const cuda_node *n) {
+    cuda_tensor *out = n->out[0];
+    cuda_tensor *found = cuda_scratch(p, (uint64_t)(out->n[0] * cuda_rows(out)) * 8 + 8);
+    cuda_launch *l = cuda_add(p, n, "select.cu", "top_k", 1024, "%s", "");
+    l->grid[0] = (cuda_extent){ out, CUDA_ROWS, 1, 1, BLOCK_LIMIT };
+    l->waits = true;
+    cuda_arg_read(l, n->in[0]);
+    cuda_arg_write(l, out);
+    cuda_arg_write(l, n->out[1]);
+    cuda_arg_write(l, found);
+    cuda_arg_size(l, n->in[0], CUDA_AXIS_0);
+    sizes(l, out);
+}
+
+static void plan_argmax(cuda_plan *p, const cuda_node *n) {
+    cuda_launch *l = cuda_add(p, n, "select.cu", "argmax", 1024, "%s", "");
+    l->grid[0] = (cuda_extent){ n->in[0], CUDA_ROWS, 1, 1, BLOCK_LIMIT };
+    l->waits = true;
+    cuda_arg_read(l, n->in[0]);
+    cuda_arg_write(l, n->out[0]);
+    sizes(l, n->in[0]);
+}
+
+static const char *refuse_route(const bp_device *d, const cuda_node *n) {
+    (void)d;
+    if (n->in[0]->n[0] > MAX_EXPERTS) return "more than 1024 experts";
+    return n->params.route.n_groups > MAX_GROUPS ? "more than 128 groups of experts" : NULL;
+}
+
+static void plan_route(cuda_plan *p, const cuda_node *n) {
+    const bp_route_experts_params *r = &n->params.route;
+    cuda_launch *l = over(p, n, "route.cu", "route", n->out[0]);
+    l->grid[0] = (cuda_extent){ n->in[0], CUDA_ROWS, 1, 1, BLOCK_LIMIT };
+    cuda_arg_read(l, n->in[0]);
+    cuda_arg_read(l, n->in[1]);
+    cuda_arg_write(l, n->out[0]);
+    cuda_arg_write(l, n->out[1]);
+    sizes(l, n->in[0]);
+    cuda_arg_int(l, (int32_t)r->n_used);
+    cuda_arg_int(l, (int32_t)r->gating);
+    cuda_arg_int(l, (int32_t)r->normalise);
+    cuda_arg_int(l, (int32_t)r->n_groups);
+    cuda_arg_int(l, (int32_t)r->n_groups_used);
+    cuda_arg_float(l, r->scale == 0 ? 1 : r->scale);
+}
+
+static void plan_combine(cuda_plan *p, const cuda_node *n) {
+    cuda_launch *l = over(p, n, "rows.cu", "combine", n->out[0]);
+    cuda_arg_read(l, n->in[0]);
+    cuda_arg_read(l, n->in[1]);
+    cuda_arg_write(l, n->out[0]);
+    cuda_arg_size(l, n->in[0], CUDA_AXIS_0);
+    cuda_arg_size(l, n->in[0], CUDA_AXIS_1);
+    cuda_arg_size(l, n->out[0], CUDA_ROWS);
+}
+
+/* ---- Positions and the cache ---- */
+
+/* Turns a position of every pair (kernels/rotate.cuh), and the magnitude. */
+static cuda_tensor *turns_of(cuda_plan *p, const bp_rope_params *r, float *magnitude) {
+    const double pi = 3.14159265358979323846, scale = r->freq_scale == 0 ? 1 : r->freq_scale;
+    double low = 0, high = 0, turns[512], by = r->attn_scale == 0 ? 1 : r->attn_scale;
+    if (r->yarn_factor != 0) {
+        double corner[2] = { r->beta_fast, r->beta_slow };
+        for (int i = 0; i < 2; i++) corner[i] = r->n_dims * log(r->n_ctx_orig / (corner[i] * 2 * pi)) / (2 * log(r->base));
+        low = fmax(0, floor(corner[0]));
+        high = fmin((double)r->n_dims - 1, ceil(corner[1]));
+        by *= 1 + 0.1 * log(1 / scale);
+    }
+    for (uint32_t i = 0; i < r->n_dims / 2 && i < 512; i++) {
+        double ramp = fmin(1, fmax(0, ((double)i - low) / fmax(0.001, high - low))), mix = r->yarn_factor * (1 - ramp);
+        double part = r->yarn_factor == 0 ? scale : scale * (1 - mix) + mix;
+        turns[i] = part * pow(r->base, -2.0 * (double)i / r->n_dims) / (2 * pi);
+    }
+    *magnitude = (float)by;
+    return cuda_constant(p, turns, r->n_dims / 2 ? r->n_dims / 2 * sizeof *turns : 8);
+}
+
+static void rope_numbers(cuda_launch *l, const bp_rope_params *r) {
+    cuda_arg_int(l, (int32_t)r->n_dims);
+    cuda_arg_int(l, r->pairing == BP_ROPE_HALVES);
+    for (int i = 0; i < 4; i++) cuda_arg_int(l, (int32_t)r->sections[i]);
+}
+
+static void cache_numbers(cuda_launch *l, const cuda_tensor *k, const cuda_tensor *v) {
+    cuda_arg_int(l, (int32_t)k->n[0]);
+    cuda_arg_int(l, v ? (int32_t)v->n[0] : 0);
+    cuda_arg_int(l, (int32_t)k->n[1]);
+    cuda_arg_int(l, (int32_t)k->n[3]);
+    cuda_arg_int64(l, row_bytes(k));
+    cuda_arg_int64(l, v ? row_bytes(v) : 0);
+}
+
+static bool same_rope(const cuda_node *a, const cuda_node *b) {
+    return b->op == BP_OP_ROPE && b->in[1] == a->in[1] && b->in[2] == a->in[2] &&
+           !memcmp(&a->params.rope, &b->params.rope, sizeof a->params.rope);
+}
+
+/* The rope of the keys and the kv_write that go with the rope q of the queries; false where they cannot be one launch. */
+static bool find_pair(const cuda_plan *p, const cuda_node *q, const cuda_node **k, const cuda_node **write) {
+    for (uint32_t i = q->index + 1; i < cuda_node_count(p) && i < q->index + 6; i++) {
+        const cuda_node *w = cuda_node_at(p, i);
+        if (w->op == BP_OP_ATTENTION || w->op == BP_OP_ATTENTION_SCORES || w->op == BP_OP_ATTENTION_MIX) return false;
+        if (w->op != BP_OP_KV_WRITE || cuda_planned(p, i) || !w->in[1]) continue;
+        for (uint32_t j = q->index + 1; j < i; j++) {
+            const cuda_node *r = cuda_node_at(p, j);
+            if (r->out[0] != w->in[0] || cuda_planned(p, j) || !same_rope(q, r)) continue;
+            *k = r;
+            *write = w;
+            return cuda_private_to(p, r->out[0], w) && cuda_available(p, r->in[0]) && cuda_available(p, w->in[1]) &&
+                   q->params.rope.head_dim == w->out[0]->n[0] && w->out[0]->n[1] == w->out[1]->n[1] &&
+                   w->out[0]->n[3] == w->out[1]->n[3];
+        }
+        return false;
+    }
+    return false;
+}
+
+static void plan_rope_write(cuda_plan *p, const cuda_node *q, const cuda_node *k, const cuda_node *w) {
+    float magnitude;
+    const bp_rope_params *r = &q->params.rope;
+    cuda_tensor *turns = turns_of(p, r, &magnitude);
+    int64_t heads_q = q->in[0]->n[0] / r->head_dim, heads = w->params.kv.n_head_kv;
+    cuda_launch *l = cuda_add(p, q, "kv_write.cu", "rope_kv_write", 128, "-DKTYPE=%u -DVTYPE=%u", w->out[0]->type, w->out[1]->type);
+    l->grid[0] = (cuda_extent){ q->in[0], CUDA_AXIS_1, 1, (heads_q + 2 * heads + 3) / 4, 0 };
+    l->waits = true;
+    l->n_nodes = 3;
+    cuda_tensor *in[] = { q->in[0], k->in[0], w->in[1], q->in[1], w->in[2], turns, q->in[2] };
+    for (int i = 0; i < 7; i++) cuda_arg_read(l, in[i]);
+    cuda_arg_write(l, q->out[0]);
+    cuda_arg_update(l, w->out[0]);
+    cuda_arg_update(l, w->out[1]);
+    cuda_arg_size(l, q->in[0], CUDA_AXIS_1);
+    cuda_arg_int(l, (int32_t)heads_q);
+    cuda_arg_int(l, (int32_t)heads);
+    cache_numbers(l, w->out[0], w->out[1]);
+    cuda_arg_float(l, magnitude);
+    rope_numbers(l, r);
+    cuda_claim(p, k->index);
+    cuda_claim(p, w->index);
+}
+
+static void plan_rope(cuda_plan *p, const cuda_node *n) {
+    const cuda_node *k, *write;
+    if (find_pair(p, n, &k, &write)) {
+        plan_rope_write(p, n, k, write);
+        return;
+    }
+    float magnitude;
+    cuda_tensor *turns = turns_of(p, &n->params.rope, &magnitude);
+    cuda_launch *l = over(p, n, "rope.cu", "rope", n->out[0]);
+    cuda_arg_read(l, n->in[0]);
+    cuda_arg_read(l, n->in[1]);
+    cuda_arg_read(l, turns);
+    cuda_arg_read(l, n->in[2]);
+    cuda_arg_write(l, n->out[0]);
+    sizes(l, n->in[0]);
+    cuda_arg_float(l, magnitude);
+    cuda_arg_int(l, (int32_t)n->params.rope.head_dim);
+    rope_numbers(l, &n->params.rope);
+}
+
+static void plan_kv(cuda_plan *p, const cuda_node *n) {
+    cuda_tensor *k = n->out[0], *v = n->out[1];
+    int64_t rows = (v ? 2 : 1) * (int64_t)n->params.kv.n_head_kv;
+    cuda_launch *l = cuda_add(p, n, "kv_write.cu", "kv_write", 128, "-DKTYPE=%u -DVTYPE=%u", k->type, v ? v->type : k->type);
+    l->grid[0] = (cuda_extent){ n->in[0], CUDA_AXIS_1, 1, (rows + 3) / 4, 0 };
+    l->waits = true;
+    for (int i = 0; i < 3; i++) cuda_arg_read(l, n->in[i]);
+    cuda_arg_update(l, k);
+    cuda_arg_update(l, v);
+    cuda_arg_size(l, n->in[0], CUDA_AXIS_1);
+    cuda_arg_int(l, (int32_t)n->params.kv.n_head_kv);
+    cache_numbers(l, k, v);
+}
+
+static void paging_sizes(cuda_launch *l, cuda_tensor *q, cuda_tensor *table, enum cuda_size_of tokens) {
+    cuda_arg_size(l, q, tokens);
+    cuda_arg_size(l, table, CUDA_AXIS_1);
+    cuda_arg_size(l, table, CUDA_AXIS_0);
+}
+
+static void plan_scores(cuda_plan *p, const cuda_node *n) {
+    const bp_attention_params *a = &n->params.attention;
+    cuda_tensor *cache = n->in[1];
+    cuda_launch *l = cuda_add(p, n, "attention_parts.cu", "scores", 128, "-DTYPE=%u", cache->type);
+    l->grid[0] = (cuda_extent){ n->in[0], CUDA_AXIS_1, 1, a->n_head, 0 };
+    l->waits = true;
+    for (int i = 0; i < 7; i++) cuda_arg_read(l, n->in[i]);
+    cuda_arg_write(l, n->out[0]);
+    cuda_arg_size(l, n->out[0], CUDA_AXIS_0);
+    paging_sizes(l, n->in[0], n->in[4], CUDA_AXIS_1);
+    int32_t numbers[] = { (int32_t)a->n_head, (int32_t)a->n_head_kv, (int32_t)a->head_dim, (int32_t)cache->n[1], (int32_t)cache->n[3] };
+    for (int i = 0; i < 5; i++) cuda_arg_int(l, numbers[i]);
+    cuda_arg_int64(l, row_bytes(cache));
+    cuda_arg_int(l, (int32_t)a->causal);
+    cuda_arg_int(l, (int32_t)a->window);
+    cuda_arg_int(l, (int32_t)a->chunk);
+    cuda_arg_float(l, a->scale);
+    cuda_arg_float(l, a->softcap);
+    cuda_arg_float(l, a->alibi);
+}
+
+static void plan_mix(cuda_plan *p, const cuda_node *n) {
+    const bp_attention_params *a = &n->params.attention;
+    cuda_tensor *cache = n->in[1];
+    cuda_launch *l = cuda_add(p, n, "attention_parts.cu", "mix", 128, "-DTYPE=%u", cache->type);
+    l->grid[0] = (cuda_extent){ n->in[0], CUDA_AXIS_2, 1, a->n_head, 0 };
+    l->waits = true;
+    for (int i = 0; i < 5; i++) cuda_arg_read(l, n->in[i]);
+    cuda_arg_write(l, n->out[0]);
+    cuda_arg_size(l, n->in[0], CUDA_AXIS_0);
+    paging_sizes(l, n->in[0], n->in[3], CUDA_AXIS_2);
+    int32_t numbers[] = { (int32_t)a->n_head, (int32_t)a->n_head_kv, (int32_t)a->head_dim_v, (int32_t)cache->n[1], (int32_t)cache->n[3] };
+    for (int i = 0; i < 5; i++) cuda_arg_int(l, numbers[i]);
+    cuda_arg_int64(l, row_bytes(cache));
+}
+
+/* ---- Recurrent ---- */
+
+/* The state is updated; sizes of the batch and the slots follow. */
+static cuda_launch *recurrent(cuda_plan *p, const cuda_node *n, const char *function, int inputs, const cuda_tensor *over_tensor,
+                              int64_t per) {
+    cuda_launch *l = cuda_add(p, n, "recurrent.cu", function, 128, "%s", "");
+    l->grid[0] = (cuda_extent){ over_tensor, CUDA_AXIS_0, per, 1, BLOCK_LIMIT };
+    l->waits = true;
+    for (int i = 0; i < inputs; i++) cuda_arg_read(l, n->in[i]);
+    cuda_arg_write(l, n->out[0]);
+    cuda_arg_update(l, n->out[1]);
+    return l;
+}
+
+static void plan_conv(cuda_plan *p, const cuda_node *n) {
+    cuda_launch *l = recurrent(p, n, "causal_conv", 6, n->in[0], 128);
+    sizes(l, n->in[0]);
+    cuda_arg_size(l, n->in[5], CUDA_AXIS_0);
+    cuda_arg_size(l, n->out[1], CUDA_AXIS_2);
+    cuda_arg_int(l, (int32_t)n->in[1]->n[0]);
+    cuda_arg_int(l, (int32_t)n->params.conv.f);
+}
+
+static void plan_scan(cuda_plan *p, const cuda_node *n) {
+    cuda_launch *l = recurrent(p, n, "ssm_scan", 10, n->in[0], 4);
+    sizes(l, n->in[0]);
+    cuda_arg_size(l, n->in[9], CUDA_AXIS_0);
+    cuda_arg_size(l, n->out[1], CUDA_AXIS_2);
+    cuda_arg_int(l, (int32_t)n->out[1]->n[0]);
+    cuda_arg_int(l, (int32_t)n->in[2]->n[0]);
+    cuda_arg_int(l, (int32_t)n->params.scan.n_head);
+    cuda_arg_int(l, (int32_t)n->params.scan.n_group);
+}
+
+static void plan_delta(cuda_plan *p, const cuda_node *n) {
+    const bp_delta_rule_params *d = &n->params.delta;
+    cuda_launch *l = recurrent(p, n, "delta_rule", 8, n->in[2], 4);
+    cuda_arg_size(l, n->in[2], CUDA_ROWS);
+    cuda_arg_size(l, n->in[7], CUDA_AXIS_0);
+    cuda_arg_size(l, n->out[1], CUDA_AXIS_3);
+    cuda_arg_int(l, (int32_t)d->n_head);
+    cuda_arg_int(l, (int32_t)d->n_head_k);
+    cuda_arg_int(l, (int32_t)n->out[1]->n[0]);
+    cuda_arg_int(l, (int32_t)n->out[1]->n[1]);
+    cuda_arg_float(l, d->scale == 0 ? 1 : d->scale);
+    cuda_arg_float(l, d->l2_eps);
 }

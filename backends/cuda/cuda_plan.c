@@ -12,7 +12,7 @@ enum { GRAPH_TOKENS = 16 }; /* programs of more tokens than that are launched wi
 
 static const char *fill_node(const cuda_op *op, const bp_node *n, cuda_tensor *const *tensors, uint32_t n_values, cuda_node *to) {
     *to = (cuda_node){ .op = n->op, .index = to->index, .n_in = n->n_in, .n_out = n->n_out };
-    if (!op || !op->plan) return "this backend does not have the op";
+    if (!op->plan) return "this backend does not have the op";
     if (n->n_in > op->inputs || n->n_out > op->outputs) return "too many inputs or outputs";
     uint32_t size = op->params_size < sizeof to->params ? op->params_size : (uint32_t)sizeof to->params;
     if (n->params && n->params_size) memcpy(&to->params, n->params, n->params_size < size ? n->params_size : size);
@@ -49,15 +49,20 @@ static bool symbols_exist(const bp_graph *g, const bp_value *v) {
     return good;
 }
 
-static const char *node_name(uint32_t op) { return cuda_op_of(op) ? cuda_op_of(op)->name : "?"; }
+static const char *node_name(uint32_t id) {
+    cuda_op op;
+    cuda_op_of(id, &op);
+    return op.name ? op.name : "?";
+}
 
 /* ---- assess ---- */
 
 static const char *judge(const bp_device *d, const bp_node *n, cuda_tensor *const *tensors, uint32_t n_values) {
     cuda_node node = { 0 };
-    const cuda_op *op = cuda_op_of(n->op);
-    const char *why = fill_node(op, n, tensors, n_values, &node);
-    return why || !op->refuse ? why : op->refuse(d, &node);
+    cuda_op op;
+    cuda_op_of(n->op, &op);
+    const char *why = fill_node(&op, n, tensors, n_values, &node);
+    return why || !op.refuse ? why : op.refuse(d, &node);
 }
 
 /* Numbers for the symbols that all differ, so that sizes fit each other only where the symbols do. */
@@ -109,9 +114,10 @@ static bp_status copy_nodes(bp_program *p, const bp_graph *g, bp_error *error) {
         const bp_node *from = bp_graph_node(g, i);
         cuda_node *to = &p->plan.nodes[i];
         to->index = i;
-        const cuda_op *op = cuda_op_of(from->op);
-        const char *why = fill_node(op, from, p->plan.tensors, g->n_values, to);
-        if (!why && op->refuse) why = op->refuse(p->plan.device, to);
+        cuda_op op;
+        cuda_op_of(from->op, &op);
+        const char *why = fill_node(&op, from, p->plan.tensors, g->n_values, to);
+        if (!why && op.refuse) why = op.refuse(p->plan.device, to);
         if (why) return cuda_fail(error, BP_E_INVALID, "cuda: node %u (%s): %s", i, node_name(from->op), why);
     }
     return BP_OK;
@@ -153,7 +159,8 @@ static bp_status plan_nodes(cuda_plan *p, bp_error *error) {
         if (why) return cuda_fail(error, BP_E_INVALID, "cuda: node %u (%s): %s", i, node_name(n->op), why);
         p->now = i;
         cuda_claim(p, i);
-        cuda_op_of(n->op)->plan(p, n);
+        cuda_op op;
+        if (cuda_op_of(n->op, &op)) op.plan(p, n);
     }
     for (uint32_t i = 0; i < p->n_launches; i++)
         if (p->launches[i].n_args > CUDA_MAX_ARGS)
@@ -190,6 +197,8 @@ static void find_lifetimes(bp_program *p) {
             p->last[v] = i + 1;
         }
     }
+    for (cuda_constant_value *c = p->plan.constants; c; c = c->next)
+        p->first[c->tensor->index] = 1, p->last[c->tensor->index] = BP_NONE;
 }
 
 static bool together(const bp_program *p, uint32_t a, uint32_t b) {
@@ -233,6 +242,9 @@ static bp_status plan_memory(bp_program *p, uint64_t limit, bp_error *error) {
     bp_status s = cuda_take(p->plan.device, p->memory_bytes, &p->memory, error);
     for (uint32_t i = 0; !s && i < n; i++)
         if (p->need[i]) p->addresses[i] = p->memory + p->offset[i];
+    bp_buffer all = { p->memory, p->memory_bytes };
+    for (cuda_constant_value *c = p->plan.constants; !s && c; c = c->next)
+        s = cuda_write(p->plan.device, &all, p->offset[c->tensor->index], c->bytes, c->tensor->bytes, error);
     return s;
 }
 

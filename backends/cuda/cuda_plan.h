@@ -42,6 +42,9 @@ typedef union cuda_params {
     bp_reduce_params reduce;
     bp_slice_params slice;
     bp_pool_params pool;
+    bp_causal_conv_params conv;
+    bp_ssm_scan_params scan;
+    bp_delta_rule_params delta;
 } cuda_params;
 
 typedef struct cuda_node {
@@ -128,6 +131,8 @@ const bp_device *cuda_plan_device(const cuda_plan *p);
 bool cuda_plan_deterministic(const cuda_plan *p);
 /* Memory of the program's own; bytes > 0. NULL fails the plan later. */
 cuda_tensor *cuda_scratch(cuda_plan *p, uint64_t bytes);
+/* Memory of the program's own that holds a copy of these bytes and is only read. */
+cuda_tensor *cuda_constant(cuda_plan *p, const void *from, uint64_t bytes);
 void *cuda_plan_alloc(cuda_plan *p, size_t bytes); /* zeroed, freed with the program; NULL when out of memory */
 void cuda_plan_fail(cuda_plan *p, bp_status status, const char *format, ...) __attribute__((format(printf, 3, 4)));
 

@@ -10,6 +10,13 @@ typedef struct cuda_chunk {
     struct cuda_chunk *next;
 } cuda_chunk;
 
+/* A tensor whose bytes compile uploads. */
+typedef struct cuda_constant_value {
+    struct cuda_constant_value *next;
+    cuda_tensor *tensor;
+    void *bytes;
+} cuda_constant_value;
+
 /* Which launch's argument (codes; scales is the next) makes the rounded form of a tensor. launch BP_NONE: none can. */
 typedef struct cuda_maker {
     uint32_t launch, arg;
@@ -36,6 +43,7 @@ struct cuda_plan {
     cuda_launch *launches, spare;
     uint32_t n_launches, launch_capacity;
     cuda_chunk *chunks;
+    cuda_constant_value *constants;
     bp_status status;
     bp_error error;
 };
@@ -82,14 +90,15 @@ struct bp_program {
     pthread_mutex_t lock;
 };
 
-/* The planner of an op, and why it cannot do a node (NULL: it can); planner NULL for ops that this backend has not. */
+/* The planner of an op, and why it cannot do a node (NULL: it can). */
 typedef struct cuda_op {
     const char *name;
     cuda_planner *plan;
     cuda_refusal *refuse;
     uint32_t params_size, inputs, outputs;
 } cuda_op;
-const cuda_op *cuda_op_of(uint32_t op);
+/* false for ops that this backend does not have; the name is there where the headers have one. */
+bool cuda_op_of(uint32_t op, cuda_op *out);
 
 /* Note that argument `arg` of the last launch, and the next one, may take the rounded form of x. */
 void cuda_can_round(cuda_plan *p, const cuda_tensor *x, uint32_t arg);

@@ -1,0 +1,40 @@
+// Rotary positions. The angle of pair i at position p is p * turns[i] / factors[i] whole turns. A turn is 2^64 of an unsigned
+// integer, so that the product wraps around as the angle does, and is exact for every position.
+#ifndef BP_ROTATE_CUH
+#define BP_ROTATE_CUH
+
+#include "common.cuh"
+
+struct bp_rotation {
+    const double *turns;  // [n_dims / 2]: turns a position
+    const float *factors; // may be null
+    float magnitude;
+    int head_dim, n_dims, halves;
+    int sections[4];      // all zero: one position a token
+};
+
+static __device__ __forceinline__ int bp_rope_position(const bp_rotation &r, const int *positions, int token, int pair) {
+    const int sum = r.sections[0] + r.sections[1] + r.sections[2] + r.sections[3];
+    if (sum == 0) return positions[token];
+    int at = pair % sum, k = 0;
+    while (k < 3 && at >= r.sections[k]) at -= r.sections[k++];
+    return positions[(int64_t)token * 4 + k];
+}
+
+// Value i of a head after its rotation.
+static __device__ __forceinline__ float bp_rotated(const bp_rotation &r, const float *head, const int *positions, int token, int i) {
+    if (i >= r.n_dims) return head[i];
+    const int half = r.n_dims / 2, pair = r.halves ? i % half : i / 2, second = r.halves ? i >= half : i & 1;
+    double turn = r.turns[pair];
+    if (r.factors) turn /= (double)r.factors[pair];
+    const double whole = turn - floor(turn);
+    const uint64_t step = (uint64_t)(whole * 18446744073709551616.0);
+    const int64_t phase = (int64_t)(step * (uint64_t)(int64_t)bp_rope_position(r, positions, token, pair));
+    float sine, cosine;
+    sincospif((float)phase * 1.0842021724855044e-19f, &sine, &cosine); // phase / 2^63: half turns
+    const int a_at = r.halves ? pair : 2 * pair, b_at = r.halves ? pair + half : 2 * pair + 1;
+    const float a = head[a_at], b = head[b_at];
+    return r.magnitude * (second ? a * sine + b * cosine : a * cosine - b * sine);
+}
+
+#endif
