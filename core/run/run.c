@@ -84,15 +84,24 @@ static bp_status make_room(bp_run *run, bp_error *error) {
     return status;
 }
 
+/* Rows of a Q8_0 cache are whole blocks. */
+static bp_status check_cache_type(const bp_model *m, uint32_t type, bp_error *error) {
+    for (int64_t i = 0; type == BP_TYPE_Q8_0 && i < m->hp.n_layer; i++) {
+        const bp_layer *l = &m->hp.layer[i];
+        if (l->n_head_kv && (l->head_dim % BP_QK || l->head_dim_v % BP_QK))
+            return bp_fail(error, BP_E_INVALID, "cache_type q8_0 needs heads of a multiple of 32 values; this model's have %lld", (long long)l->head_dim);
+    }
+    return BP_OK;
+}
+
 static bp_status set_up(bp_run *run, bp_config *config, const bp_run_settings *s, bp_error *error) {
     const int64_t context = s->context ? s->context : BP_MIN(run->model->hp.n_context, DEFAULT_CONTEXT);
     const int64_t width = (context + BLOCK - 1) / BLOCK;
     run->limits = (bp_run_limits){ .batch = s->batch ? s->batch : DEFAULT_BATCH, .context = context, .sequences = s->sequences, .threads = s->threads };
     run->limits.batch = BP_MIN(run->limits.batch, context * s->sequences);
     run->cache = (bp_cache_shape){ s->cache_type, BLOCK, width * s->sequences, width, context, s->sequences };
-    if (s->cache_type == BP_TYPE_Q8_0 && (run->model->hp.head_dim % BP_QK || run->model->hp.head_dim_v % BP_QK))
-        return bp_fail(error, BP_E_INVALID, "cache_type q8_0 needs heads of a multiple of 32 values; this model's have %lld", (long long)run->model->hp.head_dim);
-    bp_status status = bp_model_graph(run->model, &run->cache, &s->output, &run->builder, &run->graph, error);
+    bp_status status = check_cache_type(run->model, s->cache_type, error);
+    if (!status) status = bp_model_graph(run->model, &run->cache, &s->output, &run->builder, &run->graph, error);
     if (!status) status = bp_refusals_split(&run->devices->list[0], &run->builder, &run->graph, &run->n_split, error);
     if (status) return status;
     find_values(run);

@@ -31,7 +31,8 @@ typedef struct packing {
     bp_error error; /* of the first piece that failed */
 } packing;
 
-static int64_t rows_of(const bp_gguf_tensor *t) { return t->ne[1] * t->ne[2] * t->ne[3]; }
+/* Rows as the graph counts them: a file may divide the same values otherwise. */
+static int64_t rows_of(const bp_value *v) { return bp_dim_at(&v->dim[1], NULL) * bp_dim_at(&v->dim[2], NULL) * bp_dim_at(&v->dim[3], NULL); }
 
 /* The buffer that holds part `part` of the file, imported on first use. */
 static bp_status mapped_part(const bp_open_device *d, const bp_gguf *file, uint32_t part, bp_weights *w, bp_buffer **parts, bp_error *error) {
@@ -59,7 +60,7 @@ static bp_status map_weight(const bp_open_device *d, const bp_gguf *file, const 
 
 static bp_status add_pieces(packing *p, const bp_value *value, const bp_gguf_tensor *t, const bp_weight_layout *layout, uint64_t offset,
                             bp_error *error) {
-    int64_t rows = rows_of(t), step = layout->row_multiple > 0 ? layout->row_multiple : 1;
+    int64_t rows = rows_of(value), step = layout->row_multiple > 0 ? layout->row_multiple : 1;
     int64_t each = BP_MAX((int64_t)(PIECE_BYTES / BP_MAX(t->bytes / (uint64_t)rows, 1)), 1);
     each = (each + step - 1) / step * step;
     for (int64_t at = 0; at < rows; at += each) {
@@ -98,7 +99,7 @@ static void pack_piece(void *self, uint64_t i) {
     packing *p = self;
     const piece *part = &p->pieces[i];
     if (atomic_load(&p->failed)) return;
-    uint64_t row_bytes = part->tensor->bytes / (uint64_t)rows_of(part->tensor);
+    uint64_t row_bytes = part->tensor->bytes / (uint64_t)rows_of(part->value);
     bp_error error = BP_ERROR_INIT;
     const uint8_t *rows = part->tensor->data + (uint64_t)part->first * row_bytes;
     bp_status status = p->device->api->pack(p->device->handle, part->value, rows, part->first, part->n, part->buffer, part->offset, &error);

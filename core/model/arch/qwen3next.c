@@ -10,7 +10,8 @@ void bp_read_qwen3next(bp_model *m) {
     d->attention.gated = true;
     bp_read_ssm(m, BP_RECURRENT_DELTA);
     bp_read_experts(m, m->hp.n_ff, BP_GATING_SOFTMAX, true);
-    d->experts.shared_gate = d->experts.n_ff_shared > 0;
+    d->experts.shared_gate = true;
+    if (bp_has_weight(m, 0, "ffn_up_shexp.weight")) bp_need_int(m, "expert_shared_feed_forward_length", 1, BP_MAX_WIDTH);
     const int64_t interval = bp_int_or(m, "full_attention_interval", 4, 1, BP_MAX_LAYERS);
     for (int64_t i = 0; m->hp.layer && i < m->hp.n_layer; i++)
         if (bp_layer_int_or(m, "attention.recurrent_layers", i, (i + 1) % interval != 0, 0, 1)) m->hp.layer[i].n_head_kv = 0;
