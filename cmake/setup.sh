@@ -1,16 +1,20 @@
 # Sourced by ./quickstart and ./check: packages and the default model. Needs bash.
 
 build_packages=(gcc cmake ninja-build pkg-config python3 python3-pip libinih-dev libpcre2-dev libutf8proc-dev)
-test_packages=(libcmocka-dev)
+test_packages=(libcmocka-dev clang libomp-dev binutils git)
 
 cache=${BACKPLANE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/backplane}
 model=$cache/SmolLM2-135M-Instruct.Q4_1.gguf
 model_sha256=b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53
 
+# The sanitizers' and fuzzer's library of the distribution's clang.
+clang_runtime() { echo "libclang-rt-$(apt-cache depends clang 2>/dev/null | sed -n 's/.*Depends: clang-\([0-9]*\).*/\1/p' | head -n 1)-dev"; }
+
 # Install Debian packages that are missing, or say which ones to install where that needs another user.
 install_packages() {
     local wanted=("${build_packages[@]}") missing=()
-    if [ "${1:-}" = tests ]; then wanted+=("${test_packages[@]}"); fi
+    if [ "$(id -u)" -eq 0 ] && ! apt-cache show clang >/dev/null 2>&1; then apt-get update -qq >&2; fi
+    if [ "${1:-}" = tests ]; then wanted+=("${test_packages[@]}" "$(clang_runtime)"); fi
     local package
     for package in "${wanted[@]}"; do
         dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
