@@ -32,6 +32,7 @@ static inline cpu_code cpu_code_of(uint32_t type) {
     case BP_TYPE_Q4_K: return (cpu_code){ 4, 0, 12, 4, 0, 2, 256, BLOCK(bp_block_q4_k) };
     case BP_TYPE_Q5_K: return (cpu_code){ 5, 0, 12, 4, 0, 2, 256, BLOCK(bp_block_q5_k) };
     case BP_TYPE_Q6_K: return (cpu_code){ 6, 32, 16, 192, 208, -1, 256, BLOCK(bp_block_q6_k) };
+    case BP_TYPE_MXFP4: return (cpu_code){ 5, 12, 1, 0, 0, -1, 32, BLOCK(bp_block_mxfp4) }; /* codes are v + 12 */
     default: return (cpu_code){ 0, 0, 0, 0, 0, -1, 1, 0 };
     }
 #undef BLOCK
@@ -94,6 +95,20 @@ static inline void cpu_codes_q6_k(const bp_block_q6_k *b, uint8_t *codes) {
         }
 }
 
+static inline void cpu_codes_mxfp4(const uint8_t *qs, uint8_t *codes) {
+    static const uint8_t values[16] = { 12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0 };
+    cpu_codes_nibbles(qs, codes);
+    for (int j = 0; j < 32; j++) codes[j] = values[codes[j]];
+}
+
+/* 2^(e - 128), whose two smallest are below the normal numbers. */
+static inline float cpu_mxfp4_scale(uint8_t e) {
+    uint32_t bits = e < 2 ? UINT32_C(0x00200000) << e : (uint32_t)(e - 1) << 23;
+    float scale;
+    memcpy(&scale, &bits, sizeof scale);
+    return scale;
+}
+
 /* Codes of one block as the file has it. */
 static inline void cpu_block_codes(uint32_t type, const uint8_t *block, uint8_t *codes) {
     switch (type) {
@@ -109,6 +124,7 @@ static inline void cpu_block_codes(uint32_t type, const uint8_t *block, uint8_t 
     case BP_TYPE_Q4_K: cpu_codes_q4_k(block + 16, codes); break;
     case BP_TYPE_Q5_K: cpu_codes_q5_k((const void *)block, codes); break;
     case BP_TYPE_Q6_K: cpu_codes_q6_k((const void *)block, codes); break;
+    case BP_TYPE_MXFP4: cpu_codes_mxfp4(block + 1, codes); break;
     default: break;
     }
 }
@@ -140,6 +156,10 @@ static inline void cpu_scales_q3_k(const uint8_t *b, int step, int *scale) {
 static inline void cpu_block_scales(uint32_t type, const uint8_t *b, int step, float d, float m, float *scale, float *min) {
     int sc[16], mn[16] = { 0 };
     switch (type) {
+    case BP_TYPE_MXFP4:
+        scale[0] = scale[1] = cpu_mxfp4_scale(b[0]);
+        min[0] = min[1] = 0;
+        return;
     case BP_TYPE_Q2_K:
         for (int s = 0; s < 16; s++) sc[s] = b[s * step] & 15, mn[s] = b[s * step] >> 4;
         break;

@@ -2,7 +2,7 @@
 
 static bool packable(enum cpu_level level, uint32_t type, int64_t n_in, int64_t n_out, int64_t n_outer) {
     cpu_code c = cpu_code_of(type);
-    if (level == CPU_PORTABLE || !c.bits || n_in <= 0 || n_in % c.values) return false;
+    if (level == CPU_PORTABLE || !c.bits || type == BP_TYPE_MXFP4 || n_in <= 0 || n_in % c.values) return false;
     return n_outer <= 1 || n_out % CPU_PANEL == 0;
 }
 

@@ -8,7 +8,7 @@ static const struct { uint32_t type; double tolerance;
     { BP_TYPE_F32, 1e-10 }, { BP_TYPE_F16, 1e-6 },  { BP_TYPE_BF16, 1e-5 }, { BP_TYPE_Q4_0, 5e-4 },
     { BP_TYPE_Q4_1, 5e-4 }, { BP_TYPE_Q5_0, 5e-4 }, { BP_TYPE_Q5_1, 5e-4 }, { BP_TYPE_Q8_0, 5e-4 },
     { BP_TYPE_Q2_K, 5e-4 }, { BP_TYPE_Q3_K, 5e-4 }, { BP_TYPE_Q4_K, 5e-4 }, { BP_TYPE_Q5_K, 5e-4 },
-    { BP_TYPE_Q6_K, 5e-4 },
+    { BP_TYPE_Q6_K, 5e-4 }, { BP_TYPE_MXFP4, 5e-4 },
 };
 static const int64_t tokens[] = { 1, 2, 5, 33 };
 

@@ -1,3 +1,4 @@
+#include <math.h>
 #include <string.h>
 
 #include "backplane/blocks.h"
@@ -59,6 +60,12 @@ static void decode_q5_1(const void *p, float *y) {
 static void decode_q8_0(const void *p, float *y) {
     const bp_block_q8_0 *b = p;
     for (int j = 0; j < 32; j++) y[j] = bp_half_to_float(b->d) * (float)b->qs[j];
+}
+
+static void decode_mxfp4(const void *p, float *y) {
+    static const int8_t values[16] = { 0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12 };
+    const bp_block_mxfp4 *b = p;
+    for (int j = 0; j < 32; j++) y[j] = ldexpf(values[nibble(b->qs, j)], b->e - 128);
 }
 
 static int pair_bits(const uint8_t *qs, int j) { return qs[32 * (j / 128) + j % 32] >> (2 * (j % 128 / 32)) & 3; }
@@ -127,7 +134,7 @@ static decoder *const decoders[BP_TYPE_LIMIT] = {
     [BP_TYPE_I32] = decode_i32,   [BP_TYPE_Q4_0] = decode_q4_0, [BP_TYPE_Q4_1] = decode_q4_1,
     [BP_TYPE_Q5_0] = decode_q5_0, [BP_TYPE_Q5_1] = decode_q5_1, [BP_TYPE_Q8_0] = decode_q8_0,
     [BP_TYPE_Q2_K] = decode_q2_k, [BP_TYPE_Q3_K] = decode_q3_k, [BP_TYPE_Q4_K] = decode_q4_k,
-    [BP_TYPE_Q5_K] = decode_q5_k, [BP_TYPE_Q6_K] = decode_q6_k,
+    [BP_TYPE_Q5_K] = decode_q5_k, [BP_TYPE_Q6_K] = decode_q6_k, [BP_TYPE_MXFP4] = decode_mxfp4,
 };
 
 void bp_decode_row(uint32_t type, const void *row, int64_t n, float *out) {

@@ -102,6 +102,27 @@ static void encode_q8_0(const float *x, void *p) {
     for (int j = 0; j < 32; j++) b->qs[j] = (int8_t)nearest(x[j] * inverse(d), -127, 127);
 }
 
+/* The unit is a quarter of the largest power of two that is not above the largest value, as the format's specification has it
+ * (what is above six units becomes six); then each value goes to the nearest code, on ties to the even one. */
+static void encode_mxfp4(const float *x, void *p) {
+    static const float values[8] = { 0, 1, 2, 3, 4, 6, 8, 12 };
+    bp_block_mxfp4 *b = p;
+    int exponent = 0;
+    float most = fabsf(extreme(x, 32));
+    frexpf(most, &exponent); /* most is in [2^(exponent - 1), 2^exponent) */
+    int e = most > 0 ? exponent - 3 + 127 : 0;
+    b->e = (uint8_t)(e < 0 ? 0 : e > 254 ? 254 : e);
+    for (int j = 0; j < 32; j++) {
+        float a = ldexpf(fabsf(x[j]), 128 - b->e);
+        int q = 0;
+        for (int k = 1; k < 8; k++) {
+            float middle = (values[k - 1] + values[k]) / 2;
+            if (a > middle || (a == middle && k % 2 == 0)) q = k;
+        }
+        b->qs[j % 16] |= (uint8_t)((q | (x[j] < 0 && q ? 8 : 0)) << (j < 16 ? 0 : 4));
+    }
+}
+
 /* Sub-blocks of `width` values with a scale and a minimum each, both whole multiples (at most `limit`) of d and dmin.
  */
 typedef struct offset_fit {
@@ -227,7 +248,7 @@ static encoder *const encoders[BP_TYPE_LIMIT] = {
     [BP_TYPE_I32] = encode_i32,   [BP_TYPE_Q4_0] = encode_q4_0, [BP_TYPE_Q4_1] = encode_q4_1,
     [BP_TYPE_Q5_0] = encode_q5_0, [BP_TYPE_Q5_1] = encode_q5_1, [BP_TYPE_Q8_0] = encode_q8_0,
     [BP_TYPE_Q2_K] = encode_q2_k, [BP_TYPE_Q3_K] = encode_q3_k, [BP_TYPE_Q4_K] = encode_q4_k,
-    [BP_TYPE_Q5_K] = encode_q5_k, [BP_TYPE_Q6_K] = encode_q6_k,
+    [BP_TYPE_Q5_K] = encode_q5_k, [BP_TYPE_Q6_K] = encode_q6_k, [BP_TYPE_MXFP4] = encode_mxfp4,
 };
 
 bp_status bp_encode_row(uint32_t type, const float *values, int64_t n, void *out) {

@@ -53,4 +53,8 @@ typedef struct bp_block_q5_k { bp_half d, dmin; uint8_t scales[12]; uint8_t qh[3
  * low four bits: k < 2 ? ql[64 h + 32 k + c] & 15 : ql[64 h + 32 (k - 2) + c] >> 4; high two: (qh[32 h + c] >> 2 k) & 3. */
 typedef struct bp_block_q6_k { uint8_t ql[128]; uint8_t qh[64]; int8_t scales[16]; bp_half d; } bp_block_q6_k;
 
+/* MXFP4: y[j] = 2^(e - 128) * v[q[j]], nibbles q as in Q4_0; v, twice the values of a 4-bit float (1 sign, 2 exponent, 1 fraction
+ * bit): 0, 1, 2, 3, 4, 6, 8, 12, and from 8 on the same negative. Source: OCP Microscaling Formats 1.0, 2023. */
+typedef struct bp_block_mxfp4 { uint8_t e; uint8_t qs[16]; } bp_block_mxfp4;
+
 #endif

@@ -72,6 +72,12 @@ static void q8_0(const void *block, float *y) {
     for (int j = 0; j < BP_QK; j++) y[j] = d * (float)b->qs[j];
 }
 
+static void mxfp4(const void *block, float *y) {
+    static const int8_t values[16] = { 0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12 };
+    const bp_block_mxfp4 *b = block;
+    for (int j = 0; j < BP_QK; j++) y[j] = ldexpf(values[nibble(b->qs, j)], b->e - 128);
+}
+
 static int two_bits(const uint8_t *qs, int j) {
     int h = j / 128, r = j % 128;
     return qs[32 * h + r % 32] >> (2 * (r / 32)) & 3;
@@ -153,7 +159,7 @@ void ref_decode(uint32_t type, const void *row, int64_t n, float *out) {
     static void (*const blocks[BP_TYPE_LIMIT])(const void *, float *) = {
         [BP_TYPE_Q4_0] = q4_0, [BP_TYPE_Q4_1] = q4_1, [BP_TYPE_Q5_0] = q5_0, [BP_TYPE_Q5_1] = q5_1,
         [BP_TYPE_Q8_0] = q8_0, [BP_TYPE_Q2_K] = q2_k, [BP_TYPE_Q3_K] = q3_k, [BP_TYPE_Q4_K] = q4_k,
-        [BP_TYPE_Q5_K] = q5_k, [BP_TYPE_Q6_K] = q6_k,
+        [BP_TYPE_Q5_K] = q5_k, [BP_TYPE_Q6_K] = q6_k, [BP_TYPE_MXFP4] = mxfp4,
     };
     const bp_half *h = row;
     const int32_t *whole = row;

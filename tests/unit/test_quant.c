@@ -16,7 +16,7 @@ static const struct { uint32_t type; double nmse;
     { BP_TYPE_F32, 0 },     { BP_TYPE_F16, 1e-6 },  { BP_TYPE_BF16, 1e-5 }, { BP_TYPE_Q4_0, 1e-2 },
     { BP_TYPE_Q4_1, 1e-2 }, { BP_TYPE_Q5_0, 3e-3 }, { BP_TYPE_Q5_1, 3e-3 }, { BP_TYPE_Q8_0, 1e-4 },
     { BP_TYPE_Q2_K, 0.2 },  { BP_TYPE_Q3_K, 0.05 }, { BP_TYPE_Q4_K, 1e-2 }, { BP_TYPE_Q5_K, 3e-3 },
-    { BP_TYPE_Q6_K, 1e-3 },
+    { BP_TYPE_Q6_K, 1e-3 }, { BP_TYPE_MXFP4, 2e-2 },
 };
 enum { N_KINDS = sizeof kinds / sizeof kinds[0], N = 1024 };
 
