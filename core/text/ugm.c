@@ -105,14 +105,11 @@ static bp_status encode_word(const bp_tokenizer *t, bp_scratch *s, const char *w
 
 /* Spaces become U+2581; with merge_spaces each word begins with one and no others are there. */
 static void mark_spaces(const bp_tokenizer *t, const char *text, size_t n, bp_text *out) {
-    bool in_word = false, began = false;
+    bool in_word = false;
+    if (n && t->space_prefix && !t->merge_spaces) bp_add_marked(" ", 1, out);
     for (size_t i = 0; i < n; i++) {
         bool space = text[i] == ' ';
-        if (space && !t->merge_spaces) bp_add_marked(" ", 1, out);
-        if (!space && !in_word && (t->merge_spaces || (t->space_prefix && !began))) {
-            bp_add_marked(" ", 1, out);
-            began = true;
-        }
+        if (space ? !t->merge_spaces : !in_word && t->merge_spaces) bp_add_marked(" ", 1, out);
         if (!space) bp_text_add(out, text + i, 1);
         in_word = !space;
     }

@@ -19,9 +19,11 @@ static bp_status load(bp_tokenizer *t, const bp_gguf *file, bp_error *error) {
     return BP_OK;
 }
 
-/* The longest token that text[0, n) begins with; 0 where there is none. */
-static size_t longest_token(const bp_tokenizer *t, const char *text, size_t n, int32_t *id) {
+/* The longest token that text[0, n) begins with; 0 where there is none. Within a word U+2581 is a character, and no mark
+ * of the tokens that begin words. */
+static size_t longest_token(const bp_tokenizer *t, const char *text, size_t n, bool within, int32_t *id) {
     uint32_t found;
+    if (within && bp_starts_with_mark(text, n)) n = 3;
     for (size_t size = BP_MIN(n, t->longest); size; size--) {
         if (!bp_map_find(&t->by_text, text, size, &found)) continue;
         *id = (int32_t)found;
@@ -43,7 +45,7 @@ static bp_status encode_word(const bp_tokenizer *t, bp_scratch *s, const char *w
     size_t before = out->count, at = 0;
     bool ok = true, known = count_characters(word, n) <= LONGEST_WORD + 1;
     for (int32_t id; ok && known && at < n;) {
-        size_t size = longest_token(t, word + at, n - at, &id);
+        size_t size = longest_token(t, word + at, n - at, at, &id);
         known = size;
         if (known) ok = bp_tokens_add(out, id);
         at += size;
