@@ -1,6 +1,6 @@
 # Sourced by ./quickstart and ./check: packages and the default model. Needs bash.
 
-build_packages=(gcc cmake ninja-build pkg-config python3 python3-pip libinih-dev libpcre2-dev libutf8proc-dev)
+build_packages=(gcc cmake ninja-build pkg-config python3 python3-pip libinih-dev libpcre2-dev libutf8proc-dev libjansson-dev)
 test_packages=(libcmocka-dev clang libomp-dev binutils git)
 
 cache=${BACKPLANE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/backplane}

@@ -7,7 +7,7 @@
 #include "core/base/fail.h"
 #include "core/base/size.h"
 
-enum { END = 0, DEAD = 1, INLINE_NODES = 48, BUILD_DEPTH = 4 * BP_EXPR_MAX_DEPTH };
+enum { END = 0, DEAD = 1, INLINE_NODES = 128, BUILD_DEPTH = 4 * BP_EXPR_MAX_DEPTH };
 
 typedef struct building {
     bp_rules *r;
@@ -175,7 +175,7 @@ static uint32_t build(building *b, uint32_t expr, uint32_t next) {
 static uint32_t size_of(building *b, uint32_t expr, uint8_t *open) {
     const bp_expr *exprs = b->r->exprs, *e = &exprs[expr];
     if (e->kind == BP_X_LITERAL) return BP_MIN(e->n, (uint32_t)INLINE_NODES);
-    if (e->kind == BP_X_CLASS) return BP_MIN(1 + e->n * 2, (uint32_t)INLINE_NODES);
+    if (e->kind == BP_X_CLASS) return BP_MIN(1 + e->n, (uint32_t)INLINE_NODES);
     if (e->kind == BP_X_REPEAT && e->at_most > 1) return INLINE_NODES;
     if (e->kind == BP_X_RULE) return open[e->n] ? INLINE_NODES : b->sizes[e->n] ? b->sizes[e->n] : INLINE_NODES;
     uint32_t size = 1;
