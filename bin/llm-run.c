@@ -136,66 +136,89 @@ static bp_status run_prompt(generation *g, const char *text, size_t n, uint32_t 
     return status;
 }
 
-typedef struct history {
-    bp_chat_message *messages;
-    size_t count, capacity;
-} history;
+/* A conversation: messages as the template gets them. */
+typedef struct conversation {
+    bp_chat *chat;
+    json_t *messages;
+} conversation;
 
-static void forget(history *h) {
-    for (size_t i = 0; i < h->count; i++) free((void *)h->messages[i].content);
-    h->count = 0;
-}
-
-static bp_status say(history *h, const char *role, const char *content, bp_error *error) {
-    char *copy = strdup(content);
-    if (!copy || !bp_grow((void **)&h->messages, &h->capacity, h->count + 1, sizeof *h->messages)) {
-        free(copy);
+static bp_status say(conversation *c, const char *role, const char *content, size_t n, bp_error *error) {
+    json_t *text = json_stringn(content, n);
+    if (!text) return bp_fail(error, BP_E_INVALID, "the message of the %s is not valid UTF-8", role);
+    if (json_array_append_new(c->messages, json_pack("{s:s, s:o}", "role", role, "content", text)))
         return bp_fail(error, BP_E_NO_MEMORY, "out of memory");
-    }
-    h->messages[h->count++] = (bp_chat_message){ .role = role, .content = copy };
     return BP_OK;
 }
 
+static bp_status render(const conversation *c, bp_text *out, bp_error *error) {
+    json_t *all = json_pack("{s:O, s:n, s:n, s:b}", "messages", c->messages, "tools", "documents", "add_generation_prompt", 1);
+    if (!all) return bp_fail(error, BP_E_NO_MEMORY, "out of memory");
+    bp_status status = bp_chat_render(c->chat, all, out, error);
+    json_decref(all);
+    return status;
+}
+
 /* One turn: the whole conversation is rendered and computed anew. */
-static bp_status chat_turn(generation *g, const bp_chat_format *format, history *h, const char *line, bp_error *error) {
+static bp_status chat_turn(generation *g, conversation *c, const char *line, bp_error *error) {
     bp_text prompt = { 0 };
-    bp_status status = say(h, "user", line, error);
-    if (!status) status = bp_chat_render(format, h->messages, h->count, true, &prompt, error);
+    bp_status status = say(c, "user", line, strlen(line), error);
+    if (!status) status = render(c, &prompt, error);
+    uint32_t how = BP_TOKENIZE_SPECIAL;
+    if (!status && bp_chat_has_bos(c->chat, bp_text_get(&prompt), prompt.size)) how |= BP_TOKENIZE_NO_BOS;
     if (!status) status = bp_run_truncate(g->session->run, BP_SEQUENCE_MAIN, 0, error);
     bp_sampler_reset(g->sampler);
     bp_text_clear(&g->answer);
-    if (!status) status = run_prompt(g, bp_text_get(&prompt), prompt.size, BP_TOKENIZE_SPECIAL, error);
-    if (!status) status = say(h, "assistant", bp_text_get(&g->answer), error);
+    if (!status) status = run_prompt(g, bp_text_get(&prompt), prompt.size, how, error);
+    if (!status) status = say(c, "assistant", bp_text_get(&g->answer), g->answer.size, error);
     bp_text_free(&prompt);
     interrupted = 0;
     return status;
 }
 
-static bp_status chat(generation *g, const char *first, bp_error *error) {
-    const bp_chat_format *format = bp_chat_detect(g->session->model->file, error);
-    if (!format) return error->status;
-    history h = { 0 };
+/* The model's own template; plain ChatML, said in words, where it has none. */
+static bp_status open_chat(const bp_gguf *file, conversation *c, bp_error *error) {
+    bp_status status = bp_chat_open(file, NULL, &c->chat, error);
+    if (status == BP_E_NOT_FOUND) {
+        fputs("llm-run: the model has no chat template: ChatML is used, which it may not have learned\n", stderr);
+        status = bp_chat_open_chatml(file, &c->chat, error);
+    }
+    c->messages = json_array();
+    return !status && !c->messages ? bp_fail(error, BP_E_NO_MEMORY, "out of memory") : status;
+}
+
+static bp_status hold_conversation(generation *g, conversation *c, bp_error *error) {
     char *line = NULL;
     size_t room = 0;
-    bp_status status = first ? chat_turn(g, format, &h, first, error) : BP_OK;
-    if (first) putchar('\n');
-    while (!status && !first) {
+    bp_status status = BP_OK;
+    while (!status) {
         if (isatty(STDIN_FILENO)) fputs("> ", stderr);
         ssize_t n = getline(&line, &room, stdin);
         if (n < 0) break;
         while (n > 0 && (line[n - 1] == '\n' || line[n - 1] == '\r')) line[--n] = '\0';
         if (!strcmp(line, "/quit")) break;
-        if (!strcmp(line, "/help")) fputs("/clear forgets the conversation, /quit ends; Ctrl-C stops an answer\n", stderr);
-        else if (!strcmp(line, "/clear")) forget(&h);
-        else if (line[0] == '/') fprintf(stderr, "unknown command %s: try /help\n", line);
-        else if (n) {
-            status = chat_turn(g, format, &h, line, error);
+        if (!strcmp(line, "/help")) {
+            fputs("/clear forgets the conversation, /quit ends; Ctrl-C stops an answer\n", stderr);
+        } else if (!strcmp(line, "/clear")) {
+            json_array_clear(c->messages);
+        } else if (line[0] == '/') {
+            fprintf(stderr, "unknown command %s: try /help\n", line);
+        } else if (n) {
+            status = chat_turn(g, c, line, error);
             putchar('\n');
         }
     }
-    forget(&h);
-    free(h.messages);
     free(line);
+    return status;
+}
+
+static bp_status chat(generation *g, const char *first, bp_error *error) {
+    conversation c = { 0 };
+    bp_status status = open_chat(g->session->model->file, &c, error);
+    if (!status && first) status = chat_turn(g, &c, first, error);
+    if (first) putchar('\n');
+    if (!status && !first) status = hold_conversation(g, &c, error);
+    json_decref(c.messages);
+    bp_chat_free(c.chat);
     return status;
 }
 

@@ -1,4 +1,4 @@
-/* The tokenizers against published ids (tests/fixtures/vocab), and the chat formats. */
+/* The tokenizers against published ids (tests/fixtures/vocab). */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "core/base/file.h"
-#include "core/text/chat.h"
 #include "core/text/split.h"
 #include "core/text/tokenizer.h"
 
@@ -255,34 +254,6 @@ static void test_unknown_split(void **state) {
     assert_non_null(strstr(error.message, "no-such"));
 }
 
-static void check_chat(const char *name, size_t first, const char *expected) {
-    static const bp_chat_message all[] = {
-        { "system", "S" }, { "user", "U" }, { "assistant", "A" }, { "user", "V" },
-    };
-    bp_text text = { 0 };
-    assert_int_equal(bp_chat_render(bp_chat_find(name), all + first, 4 - first, true, &text, NULL), BP_OK);
-    assert_string_equal(text.data, expected);
-    bp_text_free(&text);
-}
-
-static void test_chat(void **state) {
-    (void)state;
-#define TURNS "<|im_start|>user\nU<|im_end|>\n<|im_start|>assistant\nA<|im_end|>\n<|im_start|>user\nV<|im_end|>\n" \
-              "<|im_start|>assistant\n"
-    check_chat("chatml", 0, "<|im_start|>system\nS<|im_end|>\n" TURNS);
-    check_chat("chatml", 1, TURNS);
-    check_chat("chatml-smollm2", 1, "<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by "
-                                    "Hugging Face<|im_end|>\n" TURNS);
-    check_chat("llama2", 0, "[INST] <<SYS>>\nS\n<</SYS>>\n\nU [/INST] A </s><s>[INST] V [/INST]");
-    check_chat("gemma", 0, "<start_of_turn>user\nS\n\nU<end_of_turn>\n<start_of_turn>model\nA<end_of_turn>\n"
-                           "<start_of_turn>user\nV<end_of_turn>\n<start_of_turn>model\n");
-    check_chat("phi3", 1, "<|user|>\nU<|end|>\n<|assistant|>\nA<|end|>\n<|user|>\nV<|end|>\n<|assistant|>\n");
-    bp_chat_message bad = { "tool", "x" };
-    bp_text text = { 0 };
-    assert_int_equal(bp_chat_render(bp_chat_find("chatml"), &bad, 1, false, &text, NULL), BP_E_INVALID);
-    assert_null(bp_chat_find("no-such"));
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_gpt2), cmocka_unit_test(test_deepseek_coder), cmocka_unit_test(test_llama_spm),
@@ -290,7 +261,6 @@ int main(void) {
        
         cmocka_unit_test(test_special), cmocka_unit_test(test_begin_and_bounds), cmocka_unit_test(test_any_bytes),
         cmocka_unit_test(test_long), cmocka_unit_test(test_splits), cmocka_unit_test(test_unknown_split),
-        cmocka_unit_test(test_chat),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,57 @@
+"""Chat templates by Python's jinja2, set up as transformers does it: the oracle of the template tests.
+
+jinja2 and what it is given are others'; this file only builds the environment that transformers' documentation and
+behaviour describe. Import fails where jinja2 is not installed."""
+import json
+from datetime import datetime
+
+import jinja2
+import jinja2.ext
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+
+class Generation(jinja2.ext.Extension):
+    """{% generation %} marks what a model wrote; its text is kept."""
+    tags = {"generation"}
+
+    def parse(self, parser):
+        line = next(parser.stream).lineno
+        body = parser.parse_statements(["name:endgeneration"], drop_needle=True)
+        return jinja2.nodes.CallBlock(self.call_method("_same"), [], [], body).set_lineno(line)
+
+    def _same(self, caller):
+        return caller()
+
+
+def raise_exception(message):
+    raise jinja2.exceptions.TemplateError(message)
+
+
+def tojson(x, ensure_ascii=False, indent=None, separators=None, sort_keys=False):
+    return json.dumps(x, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys)
+
+
+def strftime_now(form):
+    return datetime.now().strftime(form)
+
+
+def environment():
+    env = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True,
+                                        extensions=[Generation, jinja2.ext.loopcontrols])
+    env.filters["tojson"] = tojson
+    env.globals["raise_exception"] = raise_exception
+    env.globals["strftime_now"] = strftime_now
+    return env
+
+
+ENV = environment()
+
+
+def render(text, variables):
+    """(output, None) or (None, error)."""
+    try:
+        out = ENV.from_string(text).render(**variables)
+        out.encode("utf-8")
+        return out, None
+    except Exception as error:  # whatever a template makes Python raise
+        return None, f"{type(error).__name__}: {error}"
