@@ -215,8 +215,71 @@ static bool split_argmax(work *w) {
     return true;
 }
 
+/* Bias and function come after the sum. */
+static bool split_conv(work *w) {
+    bp_causal_conv_params p;
+    params_of(w, &p, sizeof p);
+    const bool biased = in(w, 2) != BP_NONE, active = p.f != BP_ACT_IDENTITY;
+    if (!biased && !active) return false;
+    const uint32_t plain = temp(w, in(w, 0), 0), sum = !biased ? plain : active ? temp(w, in(w, 0), 0) : out(w, 0);
+    const bp_causal_conv_params identity = { BP_ACT_IDENTITY };
+    add(w, BP_OP_CAUSAL_CONV, &identity, sizeof identity, (uint32_t[]){ in(w, 0), in(w, 1), BP_NONE, in(w, 3), in(w, 4), in(w, 5) }, 6,
+        (uint32_t[]){ plain, out(w, 1) }, 2);
+    if (biased) add_one(w, BP_OP_ADD, NULL, 0, plain, in(w, 2), sum);
+    if (active) activate(w, sum, (bp_activation_params){ .f = p.f }, out(w, 0));
+    return true;
+}
+
+/* d * x, the heads of x being rows of their own. */
+static uint32_t scan_skip(work *w, int64_t heads) {
+    const bp_value *x = value(w, in(w, 0));
+    const bp_dim dims[3] = { bp_number(x->dim[0].value / heads), bp_number(heads), x->dim[1] }, one[2] = { bp_number(1), bp_number(heads) };
+    uint32_t rows[2];
+    for (int i = 0; i < 2; i++) rows[i] = bp_bound_value(w->b, BP_ROLE_TEMP, BP_TYPE_F32, 3, dims, "ssm_skip");
+    const uint32_t d = bp_bound_value(w->b, BP_ROLE_TEMP, BP_TYPE_F32, 2, one, "ssm_d"), flat = temp(w, in(w, 0), 0);
+    reshape(w, in(w, 0), rows[0]);
+    reshape(w, in(w, 5), d);
+    add_one(w, BP_OP_MUL, NULL, 0, rows[0], d, rows[1]);
+    reshape(w, rows[1], flat);
+    return flat;
+}
+
+static bool split_scan(work *w) {
+    bp_ssm_scan_params p;
+    params_of(w, &p, sizeof p);
+    const bool skip = in(w, 5) != BP_NONE, biased = in(w, 6) != BP_NONE;
+    if ((!skip && !biased) || (biased && value(w, in(w, 6))->dim[0].value != p.n_head)) return false;
+    const uint32_t dt = biased ? temp(w, in(w, 1), 0) : in(w, 1), y = skip ? temp(w, in(w, 0), 0) : out(w, 0);
+    if (biased) add_one(w, BP_OP_ADD, NULL, 0, in(w, 1), in(w, 6), dt);
+    add(w, BP_OP_SSM_SCAN, &p, sizeof p,
+        (uint32_t[]){ in(w, 0), dt, in(w, 2), in(w, 3), in(w, 4), BP_NONE, BP_NONE, in(w, 7), in(w, 8), in(w, 9) }, 10, (uint32_t[]){ y, out(w, 1) }, 2);
+    if (skip) add_one(w, BP_OP_ADD, NULL, 0, y, scan_skip(w, p.n_head), out(w, 0));
+    return true;
+}
+
+/* The length of a head is that of its RMS norm times the root of its width. */
+static uint32_t unit_heads(work *w, uint32_t x, const bp_delta_rule_params *p) {
+    const uint32_t normed = temp(w, x, 0), unit = temp(w, x, 0), n = (uint32_t)(value(w, x)->dim[0].value / p->n_head_k);
+    norm(w, BP_OP_RMS_NORM, &(bp_norm_params){ p->l2_eps / (float)n, n }, x, BP_NONE, BP_NONE, normed);
+    scale(w, normed, 1 / sqrtf((float)n), 0, unit);
+    return unit;
+}
+
+static bool split_delta(work *w) {
+    bp_delta_rule_params p;
+    params_of(w, &p, sizeof p);
+    if (!(p.l2_eps > 0)) return false;
+    const uint32_t q = unit_heads(w, in(w, 0), &p), k = unit_heads(w, in(w, 1), &p);
+    p.l2_eps = 0;
+    add(w, BP_OP_DELTA_RULE, &p, sizeof p, (uint32_t[]){ q, k, in(w, 2), in(w, 3), in(w, 4), in(w, 5), in(w, 6), in(w, 7) }, 8, w->node->out, 2);
+    return true;
+}
+
 static bool split(work *w) {
     switch (w->node->op) {
+    case BP_OP_CAUSAL_CONV: return split_conv(w);
+    case BP_OP_SSM_SCAN: return split_scan(w);
+    case BP_OP_DELTA_RULE: return split_delta(w);
     case BP_OP_COMBINE_EXPERTS: return split_combine(w);
     case BP_OP_ARGMAX: return split_argmax(w);
     case BP_OP_MATMUL: return split_matmul(w);

@@ -5,12 +5,13 @@ import os
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
-from engine import FIXTURES, check, command, cpu_levels, finish, ini, json_of  # noqa: E402
+from engine import BUILD, FIXTURES, check, command, cpu_levels, finish, ini, json_of  # noqa: E402
 
 TOLERANCE = 1e-4  # of the logits' standard deviation; transformers and llama.cpp are up to 4.7e-5 apart
 CONFIGS = {"reference": ini("[engine]\nbackend = reference\n[model]\ncache_type = f32\n")}
 CONFIGS["split between cpu and reference"] = ini(
     "[engine]\nbackend = cpu\n[placement]\ndevices = cpu,reference\nlayers = 1\n[model]\ncache_type = f32\n[backend.cpu]\nactivations = f32\n")
+CONFIGS["coarse ops taken apart"] = ini(f"[engine]\nbackend = {BUILD}/test-plugins/fine.so\nfallback = error\n[model]\ncache_type = f32\n")
 for level in cpu_levels():
     CONFIGS[f"cpu {level}"] = ini(
         f"[engine]\nbackend = cpu\n[model]\ncache_type = f32\n[backend.cpu]\nisa = {level}\nactivations = f32\nthreads = 1\n")

@@ -8,6 +8,9 @@ static const char *check(const bp_graph *g, const bp_node *n) {
     switch (n->op) {
     case BP_OP_MATMUL: return given(n, 2) ? "no bias here" : NULL;
     case BP_OP_KV_WRITE: return given(n, 1) ? "one cache at a time" : NULL;
+    case BP_OP_CAUSAL_CONV: return given(n, 2) || ((const bp_causal_conv_params *)n->params)->f ? "no bias or function here" : NULL;
+    case BP_OP_SSM_SCAN: return given(n, 5) || given(n, 6) ? "no d or dt_bias here" : NULL;
+    case BP_OP_DELTA_RULE: return ((const bp_delta_rule_params *)n->params)->l2_eps > 0 ? "no lengths here" : NULL;
     case BP_OP_RMS_NORM:
     case BP_OP_LAYER_NORM:
     case BP_OP_GLU:
