@@ -1,4 +1,5 @@
-/* Choosing the next token: a chain of small steps (samplers.def) narrows and weighs the candidates, then one is drawn. */
+/* Choosing the next token: a chain of small steps (samplers.def) narrows and weighs the candidates, then one is drawn.
+ */
 #ifndef BP_RUN_SAMPLER_H
 #define BP_RUN_SAMPLER_H
 

@@ -80,7 +80,8 @@ static double entropy_of(const bp_candidates *c, double greatest, double total) 
 /* The tokens of most typical surprise that make up more than p: Meister et al., "Locally Typical Sampling", 2022. */
 void bp_step_typical(bp_sampler *sampler, bp_candidates *c) {
     typical *all = sampler->scratch;
-    double greatest = greatest_of(c), total = bp_candidates_total(c, greatest), entropy = entropy_of(c, greatest, total);
+    double greatest = greatest_of(c), total = bp_candidates_total(c, greatest);
+    double entropy = entropy_of(c, greatest, total);
     for (size_t i = 0; i < c->n; i++)
         all[i] = (typical){ fabs(surprise(&c->items[i], greatest, total) - entropy), c->items[i] };
     qsort(all, c->n, sizeof *all, more_typical);

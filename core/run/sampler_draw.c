@@ -51,7 +51,8 @@ static size_t mirostat(bp_sampler *sampler, bp_candidates *c, double n_vocab) {
     bp_candidates_sort(c, c->n);
     double greatest = c->items[0].logit;
     if (!isfinite(greatest)) return draw(sampler, c);
-    c->n = s->mirostat == 1 ? mirostat_k(sampler, c, n_vocab) : mirostat_2(sampler, c, bp_candidates_total(c, greatest));
+    double total = bp_candidates_total(c, greatest);
+    c->n = s->mirostat == 1 ? mirostat_k(sampler, c, n_vocab) : mirostat_2(sampler, c, total);
     size_t chosen = draw(sampler, c);
     double seen = surprise(c, chosen, bp_candidates_total(c, greatest));
     sampler->mu -= s->mirostat_eta * (seen - s->mirostat_tau);

@@ -80,7 +80,9 @@ static const struct step_name { const char *name, *also; } step_names[BP_STEP_CO
 #undef BP_SAMPLER
 };
 
-static bool is_word(const char *word, size_t n, const char *name) { return strlen(name) == n && !memcmp(word, name, n); }
+static bool is_word(const char *word, size_t n, const char *name) {
+    return strlen(name) == n && !memcmp(word, name, n);
+}
 
 static bp_status add_step(bp_sampler *sampler, const char *word, size_t n, bp_error *error) {
     for (size_t i = 0; i < BP_STEP_COUNT; i++) {
@@ -147,15 +149,15 @@ static bp_status add_text_bias(bp_sampler *sampler, size_t *room, const bp_text 
     bp_tokens tokens = { 0 };
     if (!sampler->tokenizer)
         return bp_fail(error, BP_E_INVALID, "logit_bias: \"%.64s\" needs a tokenizer", bp_text_get(text));
-    bp_status status = bp_tokenize(sampler->tokenizer, bp_text_get(text), text->size, BP_TOKENIZE_NO_BOS, &tokens, error);
+    bp_status status =
+        bp_tokenize(sampler->tokenizer, bp_text_get(text), text->size, BP_TOKENIZE_NO_BOS, &tokens, error);
     for (size_t i = 0; !status && i < tokens.count; i++) status = add_bias(sampler, room, tokens.ids[i], bias, error);
     free(tokens.ids);
     return status;
 }
 
 static bp_status wrong_bias(const char *at, bp_error *error) {
-    return bp_fail(error, BP_E_INVALID, "logit_bias: not understood at '%.32s'; write 15043=-1, \" Hello\"=2.5, 13=-inf",
-                   at);
+    return bp_fail(error, BP_E_INVALID, "logit_bias: not understood at '%.32s'; write 15043=-1, \" Hello\"=2.5", at);
 }
 
 static bp_status read_one_bias(bp_sampler *sampler, size_t *room, const char **at, bp_text *text, bp_error *error) {
@@ -225,8 +227,8 @@ static bp_status read_breakers(bp_sampler *sampler, const char *at, bp_error *er
     while (!status && *at) {
         const char *begin = at;
         if (!read_quoted(&at, &text) || !read_separator(&at))
-            status = bp_fail(error, BP_E_INVALID, "dry_breakers: not understood at '%.32s'; write \"\\n\", \":\" or none",
-                             begin);
+            status = bp_fail(error, BP_E_INVALID,
+                             "dry_breakers: not understood at '%.32s'; write \"\\n\", \":\" or none", begin);
         else status = add_breaker(sampler, &text, error);
     }
     bp_text_free(&text);

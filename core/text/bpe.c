@@ -1,5 +1,5 @@
-/* BPE: pairs merge by rank. Byte-level: each byte is written as a printable character (GPT-2's table); or raw: tokens are
- * UTF-8 with U+2581 for spaces, and characters that are no token become byte tokens. */
+/* BPE: pairs merge by rank. Byte-level: each byte is written as a printable character (GPT-2's table); or raw: tokens
+ * are UTF-8 with U+2581 for spaces, and characters that are no token become byte tokens. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -149,7 +149,7 @@ static void fill_characters(const bp_tokenizer *t, bp_scratch *s, const char *wo
         int length = bp_utf8_length(word + at, n - at);
         uint32_t size = length > 0 ? (uint32_t)length : 1, id;
         bool found = bp_map_find(&t->by_text, word + at, size, &id);
-        s->symbols[s->n_symbols++] = (bp_symbol){ .start = (uint32_t)at, .length = size, .id = found ? (int32_t)id : -1 };
+        s->symbols[s->n_symbols++] = (bp_symbol){ (uint32_t)at, size, found ? (int32_t)id : -1, 0, 0 };
         at += size;
     }
 }

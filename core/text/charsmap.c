@@ -8,7 +8,8 @@ bp_status bp_charsmap_load(bp_tokenizer *t, const bp_gguf *file, bp_error *error
     if (!key) return BP_OK;
     bool bytes = key->type == BP_GGUF_ARRAY && (key->item_type == BP_GGUF_U8 || key->item_type == BP_GGUF_I8);
     if (!bytes || key->count < 4)
-        return bp_fail(error, BP_E_INVALID, "%s: tokenizer.ggml.precompiled_charsmap: no list of bytes", bp_gguf_path(file));
+        return bp_fail(error, BP_E_INVALID, "%s: tokenizer.ggml.precompiled_charsmap: no list of bytes",
+                       bp_gguf_path(file));
     const uint8_t *data = key->data;
     uint64_t size = data[0] | (uint64_t)data[1] << 8 | (uint64_t)data[2] << 16 | (uint64_t)data[3] << 24;
     if (size % 4 || size > key->count - 4)

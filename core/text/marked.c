@@ -14,9 +14,9 @@ bool bp_tokens_grow(bp_tokens *tokens) {
     return done;
 }
 
-static bool append(bp_tokens *tokens, const int32_t *ids, size_t n) {
+static bool append_kept(const bp_words *words, const bp_word *word, bp_tokens *out) {
     bool done = true;
-    for (size_t i = 0; done && i < n; i++) done = bp_tokens_add(tokens, ids[i]);
+    for (size_t i = 0; done && i < word->n_ids; i++) done = bp_tokens_add(out, words->ids.ids[word->ids + i]);
     return done;
 }
 
@@ -26,11 +26,11 @@ bp_status bp_encode_word(const bp_tokenizer *t, bp_scratch *s, const char *word,
     uint64_t hash = bp_word_hash(word, n);
     const bp_word *kept = bp_words_find(&s->words, word, n, hash);
     if (kept)
-        return append(out, s->words.ids.ids + kept->ids, kept->n_ids)
-                   ? BP_OK : bp_fail(e, BP_E_NO_MEMORY, "tokenizing: out of memory");
+        return append_kept(&s->words, kept, out) ? BP_OK : bp_fail(e, BP_E_NO_MEMORY, "tokenizing: out of memory");
     size_t before = out->count;
     bp_status status = encode(t, s, word, n, out, e);
-    if (status == BP_OK) bp_words_add(&s->words, word, n, hash, out->ids + before, out->count - before);
+    size_t n_ids = out->count - before;
+    if (status == BP_OK) bp_words_add(&s->words, word, n, hash, n_ids ? out->ids + before : NULL, n_ids);
     return status;
 }
 

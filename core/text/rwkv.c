@@ -74,4 +74,5 @@ static void bytes(const bp_tokenizer *t, int32_t id, bp_text *out) {
     if (room != small) free(room);
 }
 
-const bp_vocab_kind bp_kind_rwkv = { "rwkv", load, encode, bytes, .bos = -1, .eos = -1, .unknown = -1, .separator = -1 };
+const bp_vocab_kind bp_kind_rwkv = { "rwkv", load, encode, bytes, .bos = -1, .eos = -1, .unknown = -1,
+                                     .separator = -1 };

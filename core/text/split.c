@@ -25,7 +25,13 @@ struct bp_split {
     uint32_t flags;
 };
 
-enum { BOS = BP_SPLIT_BOS, WHOLE = BP_SPLIT_WHOLE, NFC = BP_SPLIT_NFC, RAW = BP_SPLIT_RAW, NEWLINES = BP_SPLIT_NEWLINES };
+enum {
+    BOS = BP_SPLIT_BOS,
+    WHOLE = BP_SPLIT_WHOLE,
+    NFC = BP_SPLIT_NFC,
+    RAW = BP_SPLIT_RAW,
+    NEWLINES = BP_SPLIT_NEWLINES
+};
 
 struct scheme {
     uint32_t flags;
@@ -134,8 +140,8 @@ static inline bool add_end(struct cutter *c, size_t end) {
 static inline bool is_upper(char c) { return c >= 'A' && c <= 'Z'; }
 static inline bool is_lower(char c) { return c >= 'a' && c <= 'z'; }
 
-/* Where the match at `at` ends, if it is one space or none and ASCII letters, which other letters, marks (and with cases
- * an apostrophe) do not follow; 0 where that is not so. */
+/* Where the match at `at` ends, if it is one space or none and ASCII letters, which other letters, marks (and with
+ * cases an apostrophe) do not follow; 0 where that is not so. */
 static size_t known_end(const char *text, size_t at, size_t end, char mark) {
     size_t p = at + (text[at] == ' '), begin = p;
     if (mark == LETTERS[0]) {
@@ -153,7 +159,8 @@ static bool next_match(struct cutter *c, const struct step *step, const char *te
                        size_t *from, size_t *to, bp_status *status) {
     PCRE2_SPTR subject = (PCRE2_SPTR)text + start;
     int found = PCRE2_ERROR_JIT_STACKLIMIT;
-    if (step->jit) found = pcre2_jit_match(step->code, subject, end - start, at - start, PCRE2_NOTEMPTY, c->match, c->context);
+    if (step->jit)
+        found = pcre2_jit_match(step->code, subject, end - start, at - start, PCRE2_NOTEMPTY, c->match, c->context);
     if (found == PCRE2_ERROR_JIT_STACKLIMIT)
         found = pcre2_match(step->code, subject, end - start, at - start,
                             PCRE2_NO_UTF_CHECK | PCRE2_NOTEMPTY | PCRE2_NO_JIT, c->match, c->context);

@@ -1,5 +1,5 @@
-/* Pieces of the pre-tokenizers' patterns (pretokenizers.def), as the models' tokenizer.json files state them; written for
- * PCRE2: case-insensitive groups spelt out, no intersection of classes, and white space exactly Unicode's White_Space,
+/* Pieces of the pre-tokenizers' patterns (pretokenizers.def), as the models' tokenizer.json files state them; written
+ * for PCRE2: case-insensitive groups spelt out, no intersection of classes, and white space exactly Unicode's White_Space,
  * since PCRE2's \s also takes U+180E. */
 #ifndef BP_TEXT_SPLIT_PATTERNS_H
 #define BP_TEXT_SPLIT_PATTERNS_H
@@ -36,6 +36,9 @@
     LETTERS ASCII_MARK "[A-Za-z]+|[^\\r\\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+| ?[\\p{P}\\p{S}]+" ends "|" breaks "|" \
     SPACES_LEFT
 #define DEEPSEEK_MARKS "[!-/:-~\\x{ff01}-\\x{ff0f}\\x{ff1a}-\\x{ff5e}\\x{2018}-\\x{201f}\\x{3000}-\\x{3002}]"
+/* Within a run of white space of which a part was matched no newline follows: looking for one each time would take
+ * quadratic time. */
+#define NOT_WITHIN_BLANKS "(?<![\\t\\x0b\\x0c\\x{85}\\p{Z}])"
 #define CASCADE(n) SP "{" n "}(?!" NOT_SP ")|"
 #define YOUTU_CJK                                                                                                  \
     "[\\x{ac00}-\\x{d7a3}\\x{3131}-\\x{318e}]+|[\\x{ff01}\\x{2026}\\x{201c}\\x{201d}\\x{2018}\\x{2019}\\x{2014}"     \

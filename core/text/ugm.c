@@ -125,5 +125,5 @@ static bp_status encode(const bp_tokenizer *t, bp_scratch *s, const char *text, 
     return bp_encode_marked(t, s, s->text.data, s->text.size, encode_word, out, e);
 }
 
-const bp_vocab_kind bp_kind_ugm = { "t5", load, encode, bp_spm_bytes, .bos = -1, .eos = 1, .unknown = 2, .separator = -1,
-                                    .add_eos = true, .needs_scores = true };
+const bp_vocab_kind bp_kind_ugm = { "t5", load, encode, bp_spm_bytes, .bos = -1, .eos = 1, .unknown = 2,
+                                    .separator = -1, .add_eos = true, .needs_scores = true };

@@ -121,7 +121,7 @@ static bp_status load_split(bp_tokenizer *t, const bp_gguf *file, bp_error *erro
     return status == BP_OK ? BP_OK : bp_fail_in(error, "%s: ", bp_gguf_path(file));
 }
 
-bp_status bp_load_scores(bp_tokenizer *t, const bp_gguf *file, bp_error *error) {
+static bp_status load_scores(bp_tokenizer *t, const bp_gguf *file, bp_error *error) {
     const bp_gguf_key *key = bp_gguf_find(file, "tokenizer.ggml.scores");
     if (!key || key->type != BP_GGUF_ARRAY || key->count != t->n)
         return bp_fail(error, BP_E_INVALID, "%s: tokenizer.ggml.scores: not one score a token", bp_gguf_path(file));
@@ -219,7 +219,7 @@ static bp_status load(bp_tokenizer *t, const bp_gguf *file, bp_error *error) {
     bp_status status = load_kind(t, file, error);
     if (status == BP_OK) status = load_tokens(t, file, error);
     if (status == BP_OK) status = load_types(t, file, error);
-    if (status == BP_OK && t->kind->needs_scores) status = bp_load_scores(t, file, error);
+    if (status == BP_OK && t->kind->needs_scores) status = load_scores(t, file, error);
     if (status == BP_OK && t->kind->bytes == bp_kind_bpe.bytes) status = load_split(t, file, error);
     if (status != BP_OK) return status;
     find_word_spans(t);

@@ -66,7 +66,8 @@ struct bp_tokenizer {
 };
 
 /* What one word is encoded with. */
-typedef bp_status bp_word_fn(const bp_tokenizer *t, bp_scratch *s, const char *word, size_t n, bp_tokens *out, bp_error *e);
+typedef bp_status bp_word_fn(const bp_tokenizer *t, bp_scratch *s, const char *word, size_t n, bp_tokens *out,
+                             bp_error *e);
 
 bool bp_tokens_grow(bp_tokens *tokens); /* false: out of memory */
 static inline bool bp_tokens_add(bp_tokens *tokens, int32_t id) {
@@ -84,10 +85,10 @@ bp_status bp_encode_marked(const bp_tokenizer *t, bp_scratch *s, const char *tex
 /* Add a text with U+2581 for each space; and back. */
 void bp_add_marked(const char *text, size_t n, bp_text *out);
 void bp_add_unmarked(const char *text, size_t n, bp_text *out);
-static inline bool bp_starts_with_mark(const char *text, size_t n) { return n >= 3 && !memcmp(text, "\xE2\x96\x81", 3); }
+static inline bool bp_starts_with_mark(const char *text, size_t n) {
+    return n >= 3 && !memcmp(text, "\xE2\x96\x81", 3);
+}
 
-/* Load t->scores, or where the file has none leave it NULL. */
-bp_status bp_load_scores(bp_tokenizer *t, const bp_gguf *file, bp_error *error);
 /* Find the tokens <0x00> to <0xFF>; false where one is missing. */
 bool bp_load_bytes(bp_tokenizer *t);
 /* The text of SPM's tokens, where <0x41> is a byte: the kinds' function `bytes`. */

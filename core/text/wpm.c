@@ -1,5 +1,5 @@
-/* WordPiece as BERT has it: a word is the longest token that it begins with, then the longest that goes on, and so forth;
- * a word that cannot be made so is unknown. In GGUF tokens that begin a word begin with U+2581, others have no mark.
+/* WordPiece as BERT has it: a word is the longest token that it begins with, then the longest that goes on, and so
+ * forth; a word that cannot be made so is unknown. In GGUF tokens that begin a word begin with U+2581, others have no mark.
  * Source: Devlin et al., "BERT", 2018, and its published code. */
 #include "core/base/fail.h"
 #include "core/base/size.h"
@@ -19,12 +19,13 @@ static bp_status load(bp_tokenizer *t, const bp_gguf *file, bp_error *error) {
     return BP_OK;
 }
 
-/* The longest token that text[0, n) begins with; 0 where there is none. Within a word U+2581 is a character, and no mark
- * of the tokens that begin words. */
+/* The longest token that text[0, n) begins with; 0 where there is none. Within a word U+2581 is a character, and no
+ * mark of the tokens that begin words. */
 static size_t longest_token(const bp_tokenizer *t, const char *text, size_t n, bool within, int32_t *id) {
     uint32_t found;
     if (within && bp_starts_with_mark(text, n)) n = 3;
-    for (size_t size = BP_MIN(n, t->longest); size; size--) {
+    size_t least = within ? 1 : 4; /* the mark alone begins no word */
+    for (size_t size = BP_MIN(n, t->longest); size >= least; size--) {
         if (!bp_map_find(&t->by_text, text, size, &found)) continue;
         *id = (int32_t)found;
         return size;

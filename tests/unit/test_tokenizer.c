@@ -11,6 +11,7 @@
 #include "core/base/file.h"
 #include "core/text/split.h"
 #include "core/text/tokenizer.h"
+#include "tests/support/vocab_image.h"
 
 struct model { bp_gguf *file; bp_tokenizer *t; };
 
@@ -203,9 +204,11 @@ static void test_splits(void **state) {
 
 /* A text of pieces that patterns part at, from a counter. */
 static size_t make_text(uint64_t seed, char *out, size_t room) {
-    static const char *const pieces[] = { " ", "  ", "\n", "\r\n", "\t", "a", "Z", "word", "Word", "WORD", "wORd", "'s", "'RE",
-        "'", "1", "23", "4567", ".", "!?", "(", "_", "\xC3\xA9", "\xCC\x81", "\xE4\xBD\xA0", "\xE3\x81\x82", "\xD0\x96",
-        "\xC7\x85", "\xC2\xA0", "\xE1\xA0\x8E", "\xF0\x9F\x9A\x80", "\xC2\xBD", "\xFF", "\xE2\x96\x81", "/" };
+    static const char *const pieces[] = {
+        " ", "  ", "\n", "\r\n", "\t", "a", "Z", "word", "Word", "WORD", "wORd", "'s", "'RE", "'", "1", "23", "4567", ".",
+        "!?", "(", "_", "\xC3\xA9", "\xCC\x81", "\xE4\xBD\xA0", "\xE3\x81\x82", "\xD0\x96", "\xC7\x85", "\xC2\xA0",
+        "\xE1\xA0\x8E", "\xF0\x9F\x9A\x80", "\xC2\xBD", "\xFF", "\xE2\x96\x81", "/",
+    };
     size_t n = 0;
     for (uint64_t i = 0, x = seed * 2862933555777941757u + 3037000493u; i < 1 + seed % 24; i++) {
         x = x * 6364136223846793005u + 1442695040888963407u;
@@ -217,12 +220,13 @@ static size_t make_text(uint64_t seed, char *out, size_t room) {
     return n;
 }
 
-static void check_known_matches(const char *name, const char *text, size_t n, const bp_split *fast, const bp_split *slow,
-                                bp_scratch *a, bp_scratch *b) {
+static void check_known_matches(const char *name, const char *text, size_t n, const bp_split *fast,
+                                const bp_split *slow, bp_scratch *a, bp_scratch *b) {
     size_t n_fast, n_slow;
     assert_int_equal(bp_split_text(fast, a, text, n, &n_fast, NULL), BP_OK);
     assert_int_equal(bp_split_text(slow, b, text, n, &n_slow, NULL), BP_OK);
-    if (n_fast != n_slow || memcmp(a->ends, b->ends, n_fast * sizeof *a->ends)) fail_msg("%s: %.*s", name, (int)n, text);
+    bool same = n_fast == n_slow && !memcmp(a->ends, b->ends, n_fast * sizeof *a->ends);
+    if (!same) fail_msg("%s: %.*s", name, (int)n, text);
 }
 
 /* Words that are known without matching are those that the pattern gives; and every pattern compiles. */
@@ -246,6 +250,75 @@ static void test_known_matches_equal_patterns(void **state) {
     bp_scratch_free(&b);
 }
 
+static void check_image(bp_text image, const char *text, const char *pieces, bool comes_back) {
+    struct model m = { 0 };
+    bp_tokens tokens = { 0 };
+    bp_text got = { 0 };
+    bp_error error = BP_ERROR_INIT;
+    if (bp_gguf_parse(image.data, image.size, "image", &m.file, &error) || bp_tokenizer_new(m.file, &m.t, &error))
+        fail_msg("%s", error.message);
+    assert_int_equal(bp_tokenize(m.t, text, strlen(text), BP_TOKENIZE_SPECIAL, &tokens, NULL), BP_OK);
+    for (size_t i = 0; i < tokens.count; i++) {
+        if (i) bp_text_adds(&got, "|");
+        assert_int_equal(bp_token_bytes(m.t, tokens.ids[i], true, &got, NULL), BP_OK);
+    }
+    assert_string_equal(bp_text_get(&got), pieces);
+    if (comes_back) check_round_trip(&m, text, strlen(text), &tokens);
+    bp_text_free(&got);
+    free(tokens.ids);
+    close_model(m);
+    bp_text_free(&image);
+}
+
+/* Small vocabularies, worked by hand. */
+static void test_kinds(void **state) {
+    (void)state;
+    check_image(image_rwkv(), "the the\n\na\\bx\xE4\xBD\xA0'\t\t", "the| the|\n\n|a\\b|x|\xE4\xBD\xA0|'|\t\t", true);
+    check_image(image_marked("llama", 1), "ab the", "<s>| ab| the", true);
+    check_image(image_marked("llama", 0), "ab \xC3\xB6", "<s>| ab| |<unk>", false);
+    check_image(image_marked("bert", 0), "The ab.", "<s>| the| ab|<unk>|</s>", false);
+    check_image(image_marked("bert", 0), "abca xyz", "<s>| ab|c|a|<unk>|</s>", false);
+    check_image(image_marked("gemma4", 1), " ab  th\n\n\xC3\xA9", "<s>| ab|  |th|\n\n|\xC3|\xA9", true);
+    /* Scores fall from token to token: few tokens win; unknown characters beside each other are one. */
+    check_image(image_marked("t5", 0), "ab<user>xyab", "ab|<user>|<unk>|ab|</s>", false);
+    check_image(image_marked("t5", 1), "\xC3\xB6", "\xC3|\xB6|</s>", false);
+    check_image(image_bpe("gpt-2"), "abc the<|end|>", "abc| |the|<|end|>", false);
+}
+
+/* U+0085 is no space in a word's middle; words longer than 100 characters are unknown. */
+static void test_bert_words(void **state) {
+    (void)state;
+    char word[102];
+    memset(word, 'a', sizeof word);
+    word[101] = 0;
+    check_image(image_marked("bert", 0), word, "<s>|<unk>|</s>", false);
+    check_image(image_marked("bert", 0), "a\xC2\x85" "b \xC3\x81 a\xCC\x81 \xE4\xBD\xA0\xE4\xBD\xA0",
+                "<s>| ab| a| a|<unk>|<unk>|</s>", false);
+}
+
+/* A double array of one key: "A" becomes "the". */
+static void test_charsmap(void **state) {
+    (void)state;
+    enum { UNITS = 256 };
+    uint32_t units[UNITS] = { 0 };
+    units[0] = 1u << 10;                    /* the root's children begin at 1 */
+    units[1 ^ 'A'] = 'A' | 1u << 8 | 3u << 10; /* has a value, at its place ^ 3 */
+    units[1 ^ 'A' ^ 3] = 1u << 31 | 5;      /* the value: byte 5 of the texts */
+    bp_text map = { 0 };
+    image_number(&map, sizeof units, 4);
+    for (int i = 0; i < UNITS; i++) image_number(&map, units[i], 4);
+    bp_text_add(&map, "zzzz\0the", 9);
+    image m = { 0 };
+    image_text_key(&m, "tokenizer.ggml.model", "t5");
+    image_int_key(&m, "tokenizer.ggml.unknown_token_id", 0);
+    image_array_key(&m, "tokenizer.ggml.precompiled_charsmap", BP_GGUF_U8, (uint32_t)map.size, &map);
+    image_token(&m, "<unk>", 2);
+    image_token(&m, "</s>", 3);
+    image_words(&m);
+    check_image(image_finish(&m), "aAa", "a|the|a|</s>", false);
+    bp_text_free(&map);
+}
+
 static void test_unknown_split(void **state) {
     (void)state;
     bp_split *split;
@@ -258,6 +331,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_gpt2), cmocka_unit_test(test_deepseek_coder), cmocka_unit_test(test_llama_spm),
         cmocka_unit_test(test_bert), cmocka_unit_test(test_known_matches_equal_patterns),
+        cmocka_unit_test(test_kinds), cmocka_unit_test(test_bert_words), cmocka_unit_test(test_charsmap),
        
         cmocka_unit_test(test_special), cmocka_unit_test(test_begin_and_bounds), cmocka_unit_test(test_any_bytes),
         cmocka_unit_test(test_long), cmocka_unit_test(test_splits), cmocka_unit_test(test_unknown_split),
