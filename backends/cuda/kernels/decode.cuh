@@ -53,6 +53,13 @@ static __device__ __forceinline__ float bp_q6_k(const bp_block_q6_k *b, int j) {
     return bp_half_to_float(b->d) * (float)b->scales[j / 16] * (float)(q - 32);
 }
 
+// v[q] of MXFP4 times 2^(e - 128), a subnormal where e < 2.
+static __device__ __forceinline__ float bp_mxfp4(const bp_block_mxfp4 *b, int j) {
+    const int q = bp_nibble(b->qs, j), size = q & 4 ? (q & 1 ? 6 : 4) << (q >> 1 & 1) : q & 3;
+    const float scale = __uint_as_float(b->e < 2 ? 0x00200000u << b->e : (uint32_t)(b->e - 1) << 23);
+    return scale * (float)(q & 8 ? -size : size);
+}
+
 // Value j of a row of type KIND (a compile-time constant).
 template <int KIND> static __device__ __forceinline__ float bp_decode(const uint8_t *row, int j) {
     switch (KIND) {
@@ -84,6 +91,7 @@ template <int KIND> static __device__ __forceinline__ float bp_decode(const uint
     case BP_TYPE_Q4_K: return bp_q4_k((const bp_block_q4_k *)row + j / 256, j % 256);
     case BP_TYPE_Q5_K: return bp_q5_k((const bp_block_q5_k *)row + j / 256, j % 256);
     case BP_TYPE_Q6_K: return bp_q6_k((const bp_block_q6_k *)row + j / 256, j % 256);
+    case BP_TYPE_MXFP4: return bp_mxfp4((const bp_block_mxfp4 *)row + j / 32, j % 32);
     default: return 0.0f;
     }
 }

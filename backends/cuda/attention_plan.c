@@ -1,0 +1,123 @@
+/* ATTENTION: few tokens, or caches that are not half, by attention_decode.cu (keys split among blocks, then merged); prompts
+ * over F16 caches by attention_prefill.cu on the tensor cores. */
+#include "backends/cuda/cuda_check.h"
+#include "backends/cuda/cuda_program.h"
+
+enum { Q, K_CACHE, V_CACHE, POSITIONS, SEQUENCES, TABLE, KV_LEN, KV_START, SINKS };
+enum { FEW_TOKENS = 16, MOST_SPLITS = 64, KEYS_A_SPLIT = 32, BLOCKS_A_SM = 4, MOST_DIM = 576, PREFILL_TOKENS = 64 };
+
+const char *cuda_refuse_attention(const bp_device *d, const cuda_node *n) {
+    (void)d;
+    const bp_attention_params *a = &n->params.attention;
+    if (a->head_dim % 8 || a->head_dim_v % 8) return "heads whose width is no multiple of 8";
+    if (n->in[K_CACHE]->n[1] * n->in[K_CACHE]->n[2] > INT32_MAX / (n->in[K_CACHE]->n[3] + 1)) return "the cache has too many rows";
+    return a->head_dim <= MOST_DIM && a->head_dim_v <= MOST_DIM ? NULL : "heads wider than 576";
+}
+
+static void cache_args(cuda_launch *l, const cuda_node *n) {
+    const bp_attention_params *a = &n->params.attention;
+    cuda_arg_size(l, n->in[Q], CUDA_ROWS);
+    cuda_arg_size(l, n->in[KV_LEN], CUDA_COUNT);
+    cuda_arg_int(l, (int32_t)a->n_head);
+    cuda_arg_int(l, (int32_t)a->n_head_kv);
+    cuda_arg_int(l, a->causal != 0);
+    cuda_arg_int(l, a->window > INT32_MAX ? INT32_MAX : (int32_t)a->window);
+    cuda_arg_int(l, a->chunk > INT32_MAX ? INT32_MAX : (int32_t)a->chunk);
+    cuda_arg_float(l, a->scale);
+    cuda_arg_float(l, a->softcap);
+    cuda_arg_float(l, a->alibi);
+    cuda_arg_int(l, (int32_t)n->in[K_CACHE]->n[1]);
+    cuda_arg_int(l, (int32_t)n->in[K_CACHE]->n[3]);
+    cuda_arg_size(l, n->in[TABLE], CUDA_AXIS_0);
+}
+
+static void input_args(cuda_launch *l, const cuda_node *n) {
+    for (uint32_t i = 0; i <= SINKS; i++) cuda_arg_read(l, i < n->n_in ? n->in[i] : NULL);
+}
+
+/* Query heads a block takes together: a divisor of those of a KV head, as many as registers allow. */
+static uint32_t heads_together(const bp_attention_params *a) {
+    uint32_t all = a->n_head / a->n_head_kv, wide = a->head_dim > a->head_dim_v ? a->head_dim : a->head_dim_v;
+    uint32_t most = wide > 256 ? 1 : 4, n = most;
+    while (all % n) n--;
+    return n;
+}
+
+/* As many as fill the card, but not more than the longest cache has use for. */
+static int64_t splits_for(const cuda_plan *p, const cuda_node *n, uint32_t heads) {
+    const bp_attention_params *a = &n->params.attention;
+    int64_t blocks = (int64_t)(a->n_head / heads) * n->in[Q]->n[1], room = n->in[TABLE]->n[0] * n->in[K_CACHE]->n[1];
+    int64_t splits = ((int64_t)cuda_plan_device(p)->n_sm * BLOCKS_A_SM + blocks - 1) / (blocks ? blocks : 1);
+    if (cuda_plan_deterministic(p)) splits = 16;
+    if (splits > MOST_SPLITS) splits = MOST_SPLITS;
+    if (splits > (room + KEYS_A_SPLIT - 1) / KEYS_A_SPLIT) splits = (room + KEYS_A_SPLIT - 1) / KEYS_A_SPLIT;
+    return splits < 1 ? 1 : splits;
+}
+
+static void merge(cuda_plan *p, const cuda_node *n, cuda_tensor *part, int64_t splits) {
+    const bp_attention_params *a = &n->params.attention;
+    uint32_t threads = (a->head_dim_v + 31) / 32 * 32;
+    cuda_launch *l = cuda_add(p, n, "attention_merge.cu", "attention_merge", threads, "%s", "");
+    l->waits = true;
+    cuda_arg_read(l, part);
+    cuda_arg_read(l, n->n_in > SINKS ? n->in[SINKS] : NULL);
+    cuda_arg_write(l, n->out[0]);
+    cuda_arg_read(l, NULL);
+    cuda_arg_read(l, NULL);
+    cuda_arg_size(l, n->in[Q], CUDA_ROWS);
+    cuda_arg_int(l, (int32_t)splits);
+    cuda_arg_int(l, (int32_t)a->head_dim_v);
+    l->grid[0] = (cuda_extent){ .times = a->n_head };
+    cuda_grid(l, 1, n->in[Q], CUDA_ROWS, 1);
+    if (a->head_dim_v % 32 == 0) cuda_can_round(p, n->out[0], 3);
+}
+
+static void plan_split(cuda_plan *p, const cuda_node *n) {
+    const bp_attention_params *a = &n->params.attention;
+    const uint32_t heads = heads_together(a);
+    const int64_t splits = splits_for(p, n, heads), tokens = n->in[Q]->n[1];
+    cuda_tensor *part = NULL;
+    if (splits > 1) part = cuda_scratch(p, (uint64_t)splits * a->n_head * (uint64_t)tokens * (a->head_dim_v + 2) * 4);
+    cuda_launch *l = cuda_add(p, n, "attention_decode.cu", "attention_decode", 128, "-DBP_CACHE=%u -DBP_DIM=%u -DBP_DIM_V=%u -DBP_HEADS=%u",
+                              n->in[K_CACHE]->type, a->head_dim, a->head_dim_v, heads);
+    l->waits = true;
+    l->what = "attention";
+    input_args(l, n);
+    cuda_arg_write(l, part ? NULL : n->out[0]);
+    cuda_arg_write(l, part);
+    cache_args(l, n);
+    l->grid[0] = (cuda_extent){ .times = splits };
+    l->grid[1] = (cuda_extent){ .times = a->n_head / heads };
+    cuda_grid(l, 2, n->in[Q], CUDA_ROWS, 1);
+    if (part) merge(p, n, part, splits);
+}
+
+/* 64 queries, twice 64 keys and values, rows padded by 8 halves. */
+static uint32_t prefill_shared(const bp_attention_params *a) { return 128 * (3 * (a->head_dim + 8) + 2 * (a->head_dim_v + 8)); }
+
+static bool on_tensor_cores(const cuda_plan *p, const cuda_node *n) {
+    const bp_attention_params *a = &n->params.attention;
+    const bp_device *d = cuda_plan_device(p);
+    return n->in[Q]->n[1] > FEW_TOKENS && n->in[K_CACHE]->type == BP_TYPE_F16 && !d->exact && d->major >= 8 && !cuda_plan_deterministic(p) &&
+           a->head_dim % 16 == 0 && a->head_dim_v % 16 == 0 && a->head_dim <= 256 && a->head_dim_v <= 256 &&
+           prefill_shared(a) <= (uint32_t)d->shared_limit;
+}
+
+static void plan_prefill(cuda_plan *p, const cuda_node *n) {
+    const bp_attention_params *a = &n->params.attention;
+    cuda_launch *l = cuda_add(p, n, "attention_prefill.cu", "attention_prefill", 128, "-DBP_CACHE=1 -DBP_DIM=%u -DBP_DIM_V=%u",
+                              a->head_dim, a->head_dim_v);
+    l->waits = true;
+    l->what = "attention";
+    l->shared = prefill_shared(a);
+    input_args(l, n);
+    cuda_arg_write(l, n->out[0]);
+    cache_args(l, n);
+    cuda_grid(l, 0, n->in[Q], CUDA_ROWS, PREFILL_TOKENS);
+    l->grid[1] = (cuda_extent){ .times = a->n_head };
+}
+
+void cuda_plan_attention(cuda_plan *p, const cuda_node *n) {
+    if (on_tensor_cores(p, n)) plan_prefill(p, n);
+    else plan_split(p, n);
+}

@@ -1,0 +1,195 @@
+/* Attention of few tokens over long caches: keys are split among blocks, then among groups of LANES lanes; a group takes
+ * KEYS keys at a time, each lane 8 (or 8 CHUNKS) dimensions of them, for BP_HEADS query heads of one KV head at once. Each
+ * group keeps a running maximum, sum and mix (online softmax); groups are joined in a fixed order, blocks by
+ * attention_merge.cu. Sources: Milakov & Gimelshein 2018 (online softmax); Dao et al. 2023 (split keys).
+ *
+ * Options: BP_CACHE, BP_DIM, BP_DIM_V (multiples of 8), BP_HEADS (divides n_head / n_head_kv).
+ * Grid: x: splits, y: n_head / BP_HEADS, z: tokens. 128 threads.
+ * part: NULL with one split, else F32 [BP_DIM_V + 2, splits, n_head, n_tokens]: unnormalised mix, maximum, sum. */
+// options: -DBP_CACHE=0|1|8 -DBP_DIM=64|128 -DBP_DIM_V=64|128 -DBP_HEADS=1|4
+// options: -DBP_CACHE=0|1|8 -DBP_DIM=576 -DBP_DIM_V=512 -DBP_HEADS=1
+#include "attention_keys.cuh"
+
+enum {
+    WIDEST = BP_DIM > BP_DIM_V ? BP_DIM : BP_DIM_V,
+    LANES = WIDEST > 128 ? 32 : WIDEST > 64 ? 16 : WIDEST > 32 ? 8 : 4,
+    CHUNKS = (BP_DIM / 8 + LANES - 1) / LANES,
+    CHUNKS_V = (BP_DIM_V / 8 + LANES - 1) / LANES,
+    GROUPS = 128 / LANES,
+    KEYS = BP_CACHE == 0 || CHUNKS > 1 ? 2 : 4,
+    FEWEST = 32 /* keys a split takes at least */
+};
+
+struct running {
+    float top, sum, mix[CHUNKS_V][8];
+};
+
+/* Products of the group's query rows with key row `row`; every lane gets them. */
+static __device__ __forceinline__ void products(const raw8 *k, const float q[BP_HEADS][CHUNKS][8], float *out) {
+#pragma unroll
+    for (int h = 0; h < BP_HEADS; h++) out[h] = 0;
+#pragma unroll
+    for (int c = 0; c < CHUNKS; c++) {
+        float v[8];
+        values8(k[c], v);
+#pragma unroll
+        for (int h = 0; h < BP_HEADS; h++) {
+#pragma unroll
+            for (int i = 0; i < 8; i++) out[h] = fmaf(q[h][c][i], v[i], out[h]);
+        }
+    }
+#pragma unroll
+    for (int h = 0; h < BP_HEADS; h++) {
+#pragma unroll
+        for (int k2 = LANES / 2; k2; k2 >>= 1) out[h] += __shfl_xor_sync(0xffffffffu, out[h], k2);
+    }
+}
+
+/* Rows of the cache of keys [j0, j0 + KEYS); negative where a key is past the end or its block is not there. */
+static __device__ __forceinline__ void find_rows(const attention &a, const key_list &keys, int head, int j0, int end, int *rows) {
+#pragma unroll
+    for (int i = 0; i < KEYS; i++) rows[i] = j0 + i < end ? (int)cache_row(a, keys, j0 + i, head) : -1;
+}
+
+extern "C" __global__ void __launch_bounds__(128, BP_HEADS * CHUNKS_V <= 4 && CHUNKS <= 1 ? 4 : 1)
+    attention_decode(const float *q, const uint8_t *k_cache, const uint8_t *v_cache, const int *positions, const int *sequences,
+                     const int *block_table, const int *kv_len, const int *kv_start, const float *sinks, float *out, float *part,
+                     bp_size tokens, bp_size n_sequences, int n_head, int n_head_kv, int causal, int window, int chunk, float scale,
+                     float softcap, float alibi, int block_size, int n_blocks, bp_size table_width) {
+    bp_release_next();
+    bp_wait_inputs();
+    const int token = blockIdx.z, head0 = blockIdx.y * BP_HEADS, split = blockIdx.x, splits = gridDim.x;
+    if (token >= bp_get(tokens)) return;
+    const attention a = { n_head, n_head_kv, causal, window, chunk, scale, softcap, alibi, block_size, n_blocks,
+                          bp_get(table_width), bp_get(n_sequences) };
+    const int kv_head = head0 / (n_head / n_head_kv), group = threadIdx.x / LANES, lane = threadIdx.x % LANES, p = positions[token];
+    const key_list keys = keys_of(a, sequences[token], block_table, kv_len, kv_start);
+    key_span span = span_of(a, keys, p);
+    int each = (span.end - span.first + splits - 1) / splits;
+    each = (each + FEWEST - 1) / FEWEST * FEWEST;
+    span.first += split * each;
+    if (span.first + each < span.end) span.end = span.first + each;
+
+    float query[BP_HEADS][CHUNKS][8], slope[BP_HEADS];
+    running r[BP_HEADS];
+#pragma unroll
+    for (int h = 0; h < BP_HEADS; h++) {
+        slope[h] = slope_of(a, head0 + h);
+        r[h].top = -BP_INFINITY, r[h].sum = 0;
+#pragma unroll
+        for (int c = 0; c < CHUNKS; c++) {
+            const int at = c * LANES + lane;
+#pragma unroll
+            for (int i = 0; i < 8; i++) {
+                query[h][c][i] = at < BP_DIM / 8 ? q[((int64_t)token * n_head + head0 + h) * BP_DIM + 8 * at + i] : 0;
+            }
+        }
+#pragma unroll
+        for (int c = 0; c < CHUNKS_V; c++) {
+#pragma unroll
+            for (int i = 0; i < 8; i++) r[h].mix[c][i] = 0;
+        }
+    }
+    int rows[KEYS]; /* of the next keys; negative: not there */
+    find_rows(a, keys, kv_head, span.first + group * KEYS, span.end, rows);
+#pragma unroll 1
+    for (int j0 = span.first + group * KEYS; j0 - group * KEYS < span.end; j0 += GROUPS * KEYS) {
+        raw8 k[KEYS][CHUNKS], v[KEYS][CHUNKS_V];
+        bool there[KEYS];
+#pragma unroll
+        for (int i = 0; i < KEYS; i++) {
+            there[i] = rows[i] >= 0;
+            const int row = there[i] ? rows[i] : 0;
+#pragma unroll
+            for (int c = 0; c < CHUNKS; c++) {
+                const int at = c * LANES + lane;
+                k[i][c] = load8(k_cache, row, BP_DIM, at < BP_DIM / 8 ? at : 0);
+            }
+#pragma unroll
+            for (int c = 0; c < CHUNKS_V; c++) {
+                const int at = c * LANES + lane;
+                v[i][c] = load8(v_cache, row, BP_DIM_V, at < BP_DIM_V / 8 ? at : 0);
+            }
+        }
+        find_rows(a, keys, kv_head, j0 + GROUPS * KEYS, span.end, rows);
+        float score[KEYS][BP_HEADS];
+#pragma unroll
+        for (int i = 0; i < KEYS; i++) {
+            products(k[i], query, score[i]);
+#pragma unroll
+            for (int h = 0; h < BP_HEADS; h++) {
+                score[i][h] = there[i] ? score_of(a, score[i][h], slope[h], keys.start + j0 + i - p) : -BP_INFINITY;
+            }
+        }
+#pragma unroll
+        for (int h = 0; h < BP_HEADS; h++) {
+            float top = r[h].top;
+#pragma unroll
+            for (int i = 0; i < KEYS; i++) top = bp_max(top, score[i][h]);
+            const float shrink = r[h].top == -BP_INFINITY ? 0 : __expf(r[h].top - top);
+            r[h].sum *= shrink;
+#pragma unroll
+            for (int i = 0; i < KEYS; i++) {
+                score[i][h] = score[i][h] == -BP_INFINITY ? 0 : __expf(score[i][h] - top);
+                r[h].sum += score[i][h];
+            }
+            r[h].top = top;
+#pragma unroll
+            for (int c = 0; c < CHUNKS_V; c++) {
+#pragma unroll
+                for (int d = 0; d < 8; d++) r[h].mix[c][d] *= shrink;
+            }
+        }
+#pragma unroll
+        for (int i = 0; i < KEYS; i++) {
+#pragma unroll
+            for (int c = 0; c < CHUNKS_V; c++) {
+                float x[8];
+                values8(v[i][c], x);
+#pragma unroll
+                for (int h = 0; h < BP_HEADS; h++) {
+#pragma unroll
+                    for (int d = 0; d < 8; d++) {
+                        r[h].mix[c][d] = there[i] ? fmaf(score[i][h], x[d], r[h].mix[c][d]) : r[h].mix[c][d];
+                    }
+                }
+            }
+        }
+    }
+
+    __shared__ float tops[GROUPS][BP_HEADS], sums[GROUPS][BP_HEADS], mixes[GROUPS][BP_DIM_V];
+#pragma unroll
+    for (int h = 0; h < BP_HEADS; h++) {
+        if (lane == 0) tops[group][h] = r[h].top, sums[group][h] = r[h].sum;
+    }
+#pragma unroll 1
+    for (int h = 0; h < BP_HEADS; h++) {
+#pragma unroll
+        for (int h2 = 0; h2 < BP_HEADS; h2++) {
+            if (h2 != h) continue;
+#pragma unroll
+            for (int c = 0; c < CHUNKS_V; c++) {
+                if (c * LANES + lane >= BP_DIM_V / 8) continue;
+#pragma unroll
+                for (int d = 0; d < 8; d++) mixes[group][8 * (c * LANES + lane) + d] = r[h2].mix[c][d];
+            }
+        }
+        __syncthreads();
+        const int head = head0 + h;
+        float top = -BP_INFINITY, sum = 0;
+        for (int g = 0; g < GROUPS; g++) top = bp_max(top, tops[g][h]);
+        const float own = top;
+        if (sinks && !part) top = bp_max(top, sinks[head]);
+        for (int g = 0; g < GROUPS; g++) sum += tops[g][h] == -BP_INFINITY ? 0 : sums[g][h] * __expf(tops[g][h] - top);
+        if (sinks && !part) sum += __expf(sinks[head] - top);
+        const int64_t row = (int64_t)token * n_head + head;
+        float *to = part ? part + (row * splits + split) * (BP_DIM_V + 2) : out + row * BP_DIM_V;
+        for (int d = threadIdx.x; d < BP_DIM_V; d += 128) {
+            float v = 0;
+            for (int g = 0; g < GROUPS; g++) v += tops[g][h] == -BP_INFINITY ? 0 : mixes[g][d] * __expf(tops[g][h] - top);
+            to[d] = part ? v : own == -BP_INFINITY ? 0 : v / sum;
+        }
+        if (part && threadIdx.x == 0) to[BP_DIM_V] = top, to[BP_DIM_V + 1] = sum;
+        __syncthreads();
+    }
+}

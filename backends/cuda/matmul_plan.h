@@ -1,0 +1,43 @@
+/* The parts of planning a product: gemv (few tokens), gemm (many), rows (weights as the file has them, slowly). */
+#ifndef BP_CUDA_MATMUL_PLAN_H
+#define BP_CUDA_MATMUL_PLAN_H
+
+#include "backends/cuda/weight_planes.h"
+
+enum { MATMUL_FEW = 8, MATMUL_GROUP = 8 };
+
+/* Products of one input: nodes that read the same x, none planned yet. */
+typedef struct matmul_group {
+    const cuda_node *node[MATMUL_GROUP];
+    uint32_t n;
+} matmul_group;
+
+/* The launch form of a product of few tokens: gemv.cu's options. */
+typedef struct gemv_form {
+    int rows, depth, split, warps, steps;
+} gemv_form;
+gemv_form gemv_form_of(uint32_t type, int64_t n_in, int64_t rows, bool glu);
+/* Rows of the output that a block makes. */
+static inline int gemv_block_rows(gemv_form f, bool glu) { return f.warps / f.split * (glu ? f.rows / 2 : f.rows) * f.steps; }
+
+/* True where x may be rounded to 8 bits for this weight. */
+bool matmul_rounds(const cuda_plan *p, const cuda_tensor *w);
+/* -DBP_ALIGNED: 0 where rows of floats do not begin at multiples of 16 bytes. */
+int matmul_aligned(const cuda_tensor *w);
+
+/* A gate, its up, and the GLU that alone reads both; glu NULL where there is none. */
+typedef struct gated_pair {
+    const cuda_node *gate, *up, *glu;
+} gated_pair;
+gated_pair matmul_gated(const cuda_plan *p, const cuda_node *n);
+
+void matmul_gemv(cuda_plan *p, const matmul_group *g);
+void matmul_gemv_glu(cuda_plan *p, const gated_pair *g);
+void matmul_gemm(cuda_plan *p, const matmul_group *g);
+void matmul_rows(cuda_plan *p, const cuda_node *n);
+
+/* Rows [first, first + rows) of n's result on cuBLASLt; w [n_in, rows] and x in `type` (F16, BF16). False: it is not there. */
+bool matmul_lt(cuda_plan *p, const cuda_node *n, uint32_t type, cuda_tensor *w, int64_t first, int64_t rows,
+               cuda_tensor *x);
+
+#endif
