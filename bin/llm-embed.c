@@ -28,17 +28,7 @@ static bp_status new_text(texts *t, bp_tokens **out, bp_error *error) {
 static bp_status add_ids(const char *text, texts *t, bp_error *error) {
     bp_tokens *out;
     bp_status status = new_text(t, &out, error);
-    for (const char *at = text; !status && *at;) {
-        char *end;
-        errno = 0;
-        long id = strtol(at, &end, 10);
-        if (end == at || errno || id < 0 || id > INT32_MAX || (*end && *end != ','))
-            return bp_fail(error, BP_E_INVALID, "--tokens: '%.20s' is not a list of token ids like 1,2,3", at);
-        if (!bp_grow((void **)&out->ids, &out->capacity, out->count + 1, sizeof *out->ids)) return bp_fail(error, BP_E_NO_MEMORY, "out of memory");
-        out->ids[out->count++] = (int32_t)id;
-        at = *end ? end + 1 : end;
-    }
-    return status;
+    return status ? status : bp_tokens_parse("--tokens", text, out, error);
 }
 
 static bp_status add_text(const bp_session *s, const char *text, size_t n, texts *t, bp_error *error) {

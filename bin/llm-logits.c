@@ -1,5 +1,4 @@
 /* llm-logits: the logits that a model gives, as JSON: the tests' window into the model. */
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,20 +7,6 @@
 #include "core/run/session.h"
 
 enum { OWN_TOKENS, OWN_ALL, OWN_CHUNK, OWN_GREEDY };
-
-static bp_status parse_ids(const char *text, bp_tokens *out, bp_error *error) {
-    for (const char *at = text; *at;) {
-        char *end;
-        errno = 0;
-        long id = strtol(at, &end, 10);
-        if (end == at || errno || id < 0 || id > INT32_MAX || (*end && *end != ','))
-            return bp_fail(error, BP_E_INVALID, "--tokens: '%.20s' is not a list of token ids like 1,2,3", at);
-        if (!bp_grow((void **)&out->ids, &out->capacity, out->count + 1, sizeof *out->ids)) return bp_fail(error, BP_E_NO_MEMORY, "out of memory");
-        out->ids[out->count++] = (int32_t)id;
-        at = *end ? end + 1 : end;
-    }
-    return out->count ? BP_OK : bp_fail(error, BP_E_INVALID, "--tokens is empty");
-}
 
 static void print_row(const float *row, int64_t n) {
     putchar('[');
@@ -85,7 +70,8 @@ int main(int argc, char **argv) {
     bp_session session = { 0 };
     const float *last = NULL;
     if (!done) {
-        bp_status status = parse_ids(own[OWN_TOKENS].value ? own[OWN_TOKENS].value : "", &tokens, &error);
+        bp_status status = bp_tokens_parse("--tokens", own[OWN_TOKENS].value ? own[OWN_TOKENS].value : "", &tokens, &error);
+        if (!status && !tokens.count) status = bp_fail(&error, BP_E_INVALID, "no tokens: give --tokens 1,2,3");
         if (!status) status = bp_session_open(config, false, &session, &error);
         long chunk = own[OWN_CHUNK].value ? strtol(own[OWN_CHUNK].value, NULL, 10) : 0;
         if (!status) status = print_logits(&session, &tokens, own[OWN_ALL].value, chunk > 0 ? (size_t)chunk : 0, &last, &error);

@@ -21,27 +21,13 @@ static bp_own_flag flags[N_FLAGS] = {
     [DECODE] = { "--decode", true, "print the text of ids: 1,2,3", NULL },
 };
 
-static bp_status parse_ids(const char *list, bp_text *ids, bp_error *error) {
-    for (const char *at = list; *at;) {
-        char *end;
-        long id = strtol(at, &end, 10);
-        if (end == at || id < 0 || id > INT32_MAX || (*end && *end != ','))
-            return bp_fail(error, BP_E_INVALID, "--decode: no id at \"%.32s\" (write 1,2,3)", at);
-        int32_t number = (int32_t)id;
-        bp_text_add(ids, (const char *)&number, sizeof number);
-        at = *end ? end + 1 : end;
-    }
-    return ids->failed ? bp_fail(error, BP_E_NO_MEMORY, "--decode: out of memory") : BP_OK;
-}
-
 static bp_status decode(const bp_tokenizer *t, bp_error *error) {
-    bp_text ids = { 0 }, text = { 0 };
-    bp_status status = parse_ids(flags[DECODE].value, &ids, error);
-    size_t n = ids.size / sizeof(int32_t);
-    if (status == BP_OK)
-        status = bp_detokenize(t, (const int32_t *)(const void *)ids.data, n, flags[SPECIAL].value, &text, error);
-    if (status == BP_OK && text.size) fwrite(text.data, 1, text.size, stdout);
-    bp_text_free(&ids);
+    bp_tokens ids = { 0 };
+    bp_text text = { 0 };
+    bp_status status = bp_tokens_parse("--decode", flags[DECODE].value, &ids, error);
+    if (!status) status = bp_detokenize(t, ids.ids, ids.count, flags[SPECIAL].value, &text, error);
+    if (!status && text.size) fwrite(text.data, 1, text.size, stdout);
+    free(ids.ids);
     bp_text_free(&text);
     return status;
 }

@@ -19,6 +19,9 @@ typedef struct bp_tokens { /* a list of ids that grows; all zeros is empty; free
     size_t count, capacity;
 } bp_tokens;
 
+/* Append the ids of a list like "1,2,3", an option's value; an empty list is none. Errors name the option. */
+bp_status bp_tokens_parse(const char *option, const char *list, bp_tokens *out, bp_error *error);
+
 enum { BP_TOKENIZE_SPECIAL = 1 /* parse special tokens in the text */, BP_TOKENIZE_NO_BOS = 2 /* add no BOS or EOS */ };
 
 /* The file outlives the tokenizer. */
