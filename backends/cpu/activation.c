@@ -7,12 +7,12 @@
 #include "decode_block.h"
 
 uint32_t cpu_activation_format(enum cpu_level level, uint32_t type, uint32_t layout, bool exact) {
-    (void)level;
-    (void)layout;
-    return exact || !cpu_code_of(type).bits ? CPU_ACT_F32 : CPU_ACT_Q8;
+    if (exact || !cpu_code_of(type).bits) return CPU_ACT_F32;
+    return level == CPU_AMX && layout != BP_LAYOUT_ROWS ? CPU_ACT_AMX : CPU_ACT_Q8;
 }
 
 uint64_t cpu_activation_bytes(uint32_t format, int64_t n_in, int64_t n_tokens) {
+    if (cpu_is_amx(format, n_tokens)) return (uint64_t)(n_tokens + 15) / 16 * 16 * (uint64_t)n_in * 2;
     return (uint64_t)cpu_token_bytes(format, n_in) * (uint64_t)n_tokens;
 }
 
@@ -55,12 +55,15 @@ static void prepare_q8(const float *x, int64_t n_in, char *to) {
 void cpu_activation_prepare(enum cpu_level level, uint32_t format, const float *x, int64_t n_in, int64_t n_tokens,
                             int64_t first, int64_t last, void *prepared) {
     (void)level;
-    (void)n_tokens;
+    for (int64_t t = first; t < last && cpu_is_amx(format, n_tokens); t++) {
+        cpu_amx_prepare(x + t * n_in, n_in, n_tokens, t, prepared);
+    }
+    if (cpu_is_amx(format, n_tokens)) return;
     size_t step = cpu_token_bytes(format, n_in), n = (size_t)n_in;
     for (int64_t t = first; t < last; t++) {
         char *to = (char *)prepared + (size_t)t * step;
         const float *from = x + (size_t)t * n;
-        if (format == CPU_ACT_Q8) {
+        if (format != CPU_ACT_F32) {
             prepare_q8(from, n_in, to);
         } else {
             memcpy(to, from, n * sizeof *from);

@@ -10,7 +10,7 @@
 #include "backends/cpu/ops_vec.h"
 #include "backplane/backend.h"
 
-enum { CPU_MAX_IN = 10, CPU_MAX_OUT = 2, CPU_MAX_SCRATCH = 4, CPU_ALIGN = 64 };
+enum { CPU_MAX_IN = 10, CPU_MAX_OUT = 2, CPU_MAX_SCRATCH = 5, CPU_ALIGN = 64 };
 enum { CPU_MAX_KERNEL = 32 }; /* taps of causal_conv */
 
 struct bp_device {

@@ -1,11 +1,17 @@
 /* Submit: one parallel region; every thread walks all tasks and takes its own part of each. */
 #define _GNU_SOURCE
+#include <limits.h>
 #include <omp.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#if defined(__linux__)
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 
 #include "backends/cpu/program.h"
 #include "backplane/profile.h"
@@ -25,26 +31,48 @@ void cpu_stream_free(bp_device *d, bp_stream *s) {
     free(s);
 }
 
+/* Threads turn `sense` over together. Who has waited for a while sleeps, so that a shared machine runs the others. */
 typedef struct barrier {
     _Alignas(64) atomic_uint arrived;
     _Alignas(64) atomic_uint sense;
+    atomic_uint sleepers;
 } barrier;
 
-static void relax(uint32_t spins) {
+enum { SPINS = 2000 };
+
+static void pause_cpu(void) {
 #if defined(__x86_64__)
     __builtin_ia32_pause();
 #endif
-    if (spins > 2000) sched_yield();
 }
+
+#if defined(__linux__)
+static void sleep_until_not(barrier *b, unsigned sense) {
+    atomic_fetch_add(&b->sleepers, 1);
+    syscall(SYS_futex, &b->sense, FUTEX_WAIT_PRIVATE, sense, NULL, NULL, 0);
+    atomic_fetch_sub(&b->sleepers, 1);
+}
+
+static void wake_all(barrier *b) {
+    if (atomic_load(&b->sleepers)) syscall(SYS_futex, &b->sense, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
+}
+#else
+static void sleep_until_not(barrier *b, unsigned sense) { (void)b, (void)sense, sched_yield(); }
+static void wake_all(barrier *b) { (void)b; }
+#endif
 
 static void barrier_wait(barrier *b, uint32_t n_threads) {
     unsigned sense = atomic_load_explicit(&b->sense, memory_order_relaxed);
     if (atomic_fetch_add_explicit(&b->arrived, 1, memory_order_acq_rel) + 1 == n_threads) {
         atomic_store_explicit(&b->arrived, 0, memory_order_relaxed);
-        atomic_store_explicit(&b->sense, sense ^ 1, memory_order_release);
+        atomic_store(&b->sense, sense ^ 1);
+        wake_all(b);
         return;
     }
-    for (uint32_t spins = 0; atomic_load_explicit(&b->sense, memory_order_acquire) == sense; spins++) relax(spins);
+    for (uint32_t spins = 0; atomic_load(&b->sense) == sense; spins++) {
+        if (spins < SPINS) pause_cpu();
+        else sleep_until_not(b, sense);
+    }
 }
 
 static uint64_t now_ns(void) {

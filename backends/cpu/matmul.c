@@ -11,10 +11,13 @@ static const cpu_kernels *kernels_of(enum cpu_level level) {
     return cpu_kernels_portable();
 }
 
+uint64_t cpu_matmul_room(uint32_t format, int64_t n_tokens) { return cpu_is_amx(format, n_tokens) ? CPU_AMX_ROOM : 0; }
+
 void cpu_matmul(enum cpu_level level, const cpu_weight *w, uint32_t format, const void *prepared, int64_t n_tokens,
-                int64_t first, int64_t last, const float *bias, float *out) {
+                int64_t first, int64_t last, const float *bias, float *out, void *room) {
     const cpu_kernels *kernels = kernels_of(level);
     cpu_product p = { w, prepared, n_tokens, first, last, bias, out };
+    if (cpu_is_amx(format, n_tokens) && cpu_amx_product(&p, room)) return;
     if (format == CPU_ACT_F32) kernels->exact(&p);
     else if (w->layout == BP_LAYOUT_ROWS || !kernels->panels || !kernels->panels(&p)) kernels->rows(&p);
 }

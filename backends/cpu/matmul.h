@@ -29,7 +29,8 @@ void cpu_weight_pack(enum cpu_level level, const cpu_weight *w, const void *rows
 void cpu_weight_row(const cpu_weight *w, int64_t row, float *out);
 
 /* Activations are prepared once for all weights of one format that read them: converted (rounded to int8 blocks with scales and
- * sums, or kept as F32). Formats are small numbers; exact = true keeps F32. */
+ * sums, or kept as F32). Formats are small numbers; exact = true keeps F32. A format may depend on n_tokens: prepare and multiply
+ * the same number. */
 uint32_t cpu_activation_format(enum cpu_level level, uint32_t type, uint32_t layout, bool exact);
 uint64_t cpu_activation_bytes(uint32_t format, int64_t n_in, int64_t n_tokens);
 /* Prepare tokens [first, last) of x [n_in, n_tokens] into prepared (64-byte aligned, cpu_activation_bytes). */
@@ -38,8 +39,10 @@ void cpu_activation_prepare(enum cpu_level level, uint32_t format, const float *
 
 /* out[o + t * n_out] for rows o in [first, last), first a multiple of CPU_ROW_STEP, all n_tokens tokens. bias NULL or [n_out]. */
 enum { CPU_ROW_STEP = 16 };
+/* Bytes of `room` (64-byte aligned) that each thread needs for products of up to n_tokens; 0: room may be NULL. */
+uint64_t cpu_matmul_room(uint32_t format, int64_t n_tokens);
 void cpu_matmul(enum cpu_level level, const cpu_weight *w, uint32_t format, const void *prepared, int64_t n_tokens,
-                int64_t first, int64_t last, const float *bias, float *out);
+                int64_t first, int64_t last, const float *bias, float *out, void *room);
 
 /* Conversions shared with the other ops (round to nearest even). */
 float cpu_half_to_float(uint16_t h);

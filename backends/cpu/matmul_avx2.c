@@ -50,6 +50,8 @@ static inline int32_t dot_16(const int8_t *a, const int8_t *b) {
     return _mm_cvtsi128_si32(_mm_add_epi32(s, _mm_shuffle_epi32(s, 0xb1)));
 }
 
+#include "panel_decode.h"
+
 #include "matmul_rows.h"
 
 #include "matmul_panels.h"

@@ -1,30 +1,11 @@
 #include "matmul_level.h"
 
 #if defined(__AVX512VNNI__)
-#include <immintrin.h>
 #include <string.h>
 
-enum { V_LANES = 16, V_TOKENS = 4, V_ZERO_8 = 128 };
-typedef __m512 VF;
-typedef __m512i VI;
+#include "vectors_avx512.h"
 
-#define V_FMA(a, b, c) _mm512_fmadd_ps(a, b, c)
-#define V_FNMA(a, b, c) _mm512_fnmadd_ps(a, b, c)
-#define V_MUL(a, b) _mm512_mul_ps(a, b)
-#define V_ZERO _mm512_setzero_ps()
-#define V_SET(f) _mm512_set1_ps(f)
-#define V_INT(v) _mm512_cvtepi32_ps(v)
-#define V_HALVES(p) _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)(p)))
-#define V_BYTES(p) _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(const void *)(p))))
-#define V_SIGNED(p) _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)(const void *)(p))))
-#define V_STORE(p, v) _mm512_storeu_ps(p, v)
-#define VI_LOAD(p) _mm512_loadu_si512((const void *)(p))
-#define VI_SET(i) _mm512_set1_epi32(i)
 #define VI_ADD(a, b) _mm512_add_epi32(a, b)
-#define VI_AND(v, m) _mm512_and_si512(v, _mm512_set1_epi8(m))
-#define VI_OR(a, b) _mm512_or_si512(a, b)
-#define VI_SHR(v, n) _mm512_srli_epi16(v, n)
-#define VI_SHL(v, n) _mm512_slli_epi16(v, n)
 #define PREFETCH(p) _mm_prefetch((const char *)(p) + 4096, _MM_HINT_T0)
 
 static inline __attribute__((always_inline)) __m512i dot_quad(__m512i acc, __m512i u, const int8_t *p) {
@@ -42,6 +23,8 @@ static inline int32_t dot_16(const int8_t *a, const int8_t *b) {
     s = _mm_add_epi32(s, _mm_shuffle_epi32(s, 0x4e));
     return _mm_cvtsi128_si32(_mm_add_epi32(s, _mm_shuffle_epi32(s, 0xb1)));
 }
+
+#include "panel_decode.h"
 
 #include "matmul_rows.h"
 

@@ -1,28 +1,12 @@
-/* Kernels on packed panels (pack_panel.h); a level's file includes this once, after matmul_rows.h and defining
- *   VI          a vector of V_LANES 32-bit integers (V_LANES 8 or 16; with 8 a panel is done in two halves)
- *   VI_LOAD(p), VI_SET(i), VI_ADD(a, b), VI_AND(v, bytes), VI_SHR(v, n) (bits may cross bytes), VI_SHL, VI_OR
- *   VI_DOT(acc, u, p, bits): acc + codes u (of `bits` bits) times the four int8 at p
- *   V_ZERO, V_SET(f), V_MUL(a, b), V_FMA(a, b, c), V_FNMA(a, b, c) = c - a * b, V_INT(vi), V_HALVES(p)
- *   PREFETCH(p): ask for the cache line some way after p
- *   V_BYTES(p), V_SIGNED(p): floats from V_LANES unsigned or signed bytes; V_STORE(p, v) */
-#define INLINE static inline __attribute__((always_inline))
+/* Kernels on packed panels (pack_panel.h); a level's file includes this once, after panel_decode.h and matmul_rows.h and
+ * defining, besides their words,
+ *   VI_ADD(a, b), VI_DOT(acc, u, p, bits): acc + codes u (of `bits` bits) times the four int8 at p
+ *   V_INT(vi), V_FNMA(a, b, c) = c - a * b, PREFETCH(p): ask for the cache line some way after p */
 
 /* One token waits on memory: ask for the lines a few units ahead (beyond the end does no harm). */
 INLINE void fetch_ahead(const uint8_t *unit, const int bits, int lane, const int tokens) {
     if (tokens > 1 || lane) return;
     for (int i = 0; i < bits; i++) PREFETCH(unit + 64 * i);
-}
-
-/* Codes of 32 values: eight quads. */
-INLINE void unit_codes(const uint8_t *p, const int bits, VI *q) {
-    for (int i = 0; i < 8; i++) {
-        if (bits == 8) q[i] = VI_LOAD(p + 64 * i);
-        else if (bits < 4) q[i] = VI_AND(VI_SHR(VI_LOAD(p + 64 * (i / 4)), 2 * (i % 4)), 3);
-        else q[i] = VI_AND(VI_SHR(VI_LOAD(p + 64 * (i / 2)), 4 * (i % 2)), 15);
-        if (bits == 3) q[i] = VI_OR(q[i], VI_SHL(VI_AND(VI_SHR(VI_LOAD(p + 128), i), 1), 2));
-        if (bits == 5) q[i] = VI_OR(q[i], VI_SHL(VI_AND(VI_SHR(VI_LOAD(p + 256), i), 1), 4));
-        if (bits == 6) q[i] = VI_OR(q[i], VI_SHL(VI_AND(VI_SHR(VI_LOAD(p + 256 + 64 * (i / 4)), 2 * (i % 4)), 3), 4));
-    }
 }
 
 /* Codes minus zero times 16 values of a token. */
@@ -58,16 +42,6 @@ INLINE void small_panel(const uint8_t *block, int lane, const cpu_q8 *x, const i
     }
 }
 
-/* Six-bit scales and minima of a panel's block: 8 sub-blocks by 16 rows of each. */
-INLINE void six_bits(const uint8_t *b, uint8_t *scale, uint8_t *min) {
-    for (int i = 0; i < 64; i++) {
-        scale[i] = b[i] & 63;
-        min[i] = b[i + 64] & 63;
-        scale[i + 64] = (uint8_t)((b[i + 128] & 15) | (b[i] >> 6) << 4);
-        min[i + 64] = (uint8_t)(b[i + 128] >> 4 | (b[i + 64] >> 6) << 4);
-    }
-}
-
 /* Q4_K and Q5_K. */
 INLINE void six_bit_panel(const uint8_t *block, int lane, const cpu_q8 *x, const int tokens, int64_t n_blocks,
                           const int bits, VF *acc) {
@@ -87,23 +61,6 @@ INLINE void six_bit_panel(const uint8_t *block, int lane, const cpu_q8 *x, const
                 acc[t] = V_FNMA(ms, V_SET(x[t].s[8 * b + s]), acc[t]);
             }
         }
-    }
-}
-
-/* Q3_K: scales of 16 sub-blocks by 16 rows. */
-INLINE void three_bits(const uint8_t *b, uint8_t *scale) {
-    for (int s = 0; s < 16; s++)
-        for (int r = 0; r < 16; r++) {
-            int low = s < 8 ? b[16 * s + r] & 15 : b[16 * (s - 8) + r] >> 4;
-            scale[16 * s + r] = (uint8_t)((low | (b[16 * (8 + s % 4) + r] >> (2 * (s / 4)) & 3) << 4) - 32);
-        }
-}
-
-/* Q2_K: scales and minima. */
-INLINE void four_bits(const uint8_t *b, uint8_t *scale, uint8_t *min) {
-    for (int i = 0; i < 256; i++) {
-        scale[i] = b[i] & 15;
-        min[i] = b[i] >> 4;
     }
 }
 
@@ -185,7 +142,6 @@ INLINE void panel_rows(const cpu_product *p, const uint32_t type) {
     }
 }
 
-#define PANEL_TYPES(X) X(Q4_0) X(Q4_1) X(Q5_0) X(Q5_1) X(Q8_0) X(Q2_K) X(Q3_K) X(Q4_K) X(Q5_K) X(Q6_K)
 #define PANEL_FUNCTION(t) \
     static void panel_##t(const cpu_product *p) { panel_rows(p, BP_TYPE_##t); }
 #define PANEL_CASE(t) \

@@ -1,6 +1,6 @@
-/* Packed panels times many tokens; matmul_avx512.c includes this after matmul_panels.h, whose results it gives bit by bit.
- * The codes and scales of a pair of panels are decoded once per 256 values and serve a chunk of tokens, in register tiles
- * of 32 rows by 6 tokens. */
+/* Packed panels times many tokens; matmul_avx512.c includes this after matmul_panels.h, whose results it gives bit by
+ * bit. The codes and scales of a pair of panels are decoded once per 256 values and serve a chunk of tokens, in register
+ * tiles of 32 rows by 6 tokens. */
 enum { TILE_MIN = 8, TILE_T = 6, TILE_CHUNK = 192, TILE_P = 2, TILE_UNITS = 8 };
 
 /* What tile_step reads of up to 256 values: 8 units of 8 quads; scales and minima of each unit (or each half of it). */
@@ -16,63 +16,19 @@ typedef struct tile_tokens {
     _Alignas(64) float d[TILE_T][8];
 } tile_tokens;
 
-/* Bits, zero point, values of a scale, whether it has minima. */
-typedef struct tile_kind {
-    int bits, zero, halves, has_min, big;
-} tile_kind;
-
-INLINE tile_kind tile_kind_of(const uint32_t type) {
-    switch (type) {
-    case BP_TYPE_Q4_0: return (tile_kind){ 4, 8, 0, 0, 0 };
-    case BP_TYPE_Q4_1: return (tile_kind){ 4, 0, 0, 1, 0 };
-    case BP_TYPE_Q5_0: return (tile_kind){ 5, 16, 0, 0, 0 };
-    case BP_TYPE_Q5_1: return (tile_kind){ 5, 0, 0, 1, 0 };
-    case BP_TYPE_Q8_0: return (tile_kind){ 8, V_ZERO_8, 0, 0, 0 };
-    case BP_TYPE_Q4_K: return (tile_kind){ 4, 0, 0, 1, 1 };
-    case BP_TYPE_Q5_K: return (tile_kind){ 5, 0, 0, 1, 1 };
-    case BP_TYPE_Q2_K: return (tile_kind){ 2, 0, 1, 1, 1 };
-    case BP_TYPE_Q3_K: return (tile_kind){ 3, 4, 1, 0, 1 };
-    default: return (tile_kind){ 6, 32, 1, 0, 1 }; /* Q6_K */
-    }
-}
-
 INLINE void tile_codes(tile_weights *w, int unit, int panel, const uint8_t *from, const int bits) {
     VI q[8];
     unit_codes(from, bits, q);
     for (int i = 0; i < 8; i++) _mm512_store_si512(w->codes + ((unit * 8 + i) * TILE_P + panel) * 64, q[i]);
 }
 
-/* Minima are negated where the type subtracts them. */
-INLINE void tile_decode(tile_weights *w, int panel, const uint8_t *at, int units, const tile_kind k) {
-    const size_t unit = (size_t)k.bits * 64;
-    float *d = w->d + 16 * panel, *m = w->m + 16 * panel;
-    if (!k.big) {
-        const size_t step = unit + (k.has_min ? 64 : 32);
-        for (int u = 0; u < units; u++, at += step) {
-            tile_codes(w, u, panel, at, k.bits);
-            V_STORE(d + 16 * TILE_P * u, V_HALVES(at + unit));
-            if (k.has_min) V_STORE(m + 16 * TILE_P * u, V_HALVES(at + unit + 32));
-        }
-        return;
-    }
-    uint8_t scale[256], min[256];
-    const uint8_t *sc = at + 8 * unit;
-    const size_t scales = !k.halves || k.bits == 3 ? 192 : 256;
-    const VF minus = V_SET(-1.0f);
-    VF dv = V_HALVES(sc + scales), mv = k.has_min ? V_MUL(minus, V_HALVES(sc + scales + 32)) : V_ZERO;
-    if (!k.halves) six_bits(sc, scale, min);
-    if (k.bits == 3) three_bits(sc, scale);
-    if (k.bits == 2) four_bits(sc, scale, min);
-    for (int s = 0; s < (k.halves ? 16 : 8); s++) {
-        const uint8_t *from = k.bits == 6 ? sc + 16 * s : scale + 16 * s;
-        V_STORE(d + 16 * TILE_P * s, V_MUL(dv, k.halves ? V_SIGNED(from) : V_BYTES(from)));
-        if (k.has_min) V_STORE(m + 16 * TILE_P * s, V_MUL(mv, V_BYTES(min + 16 * s)));
-    }
-    for (int u = 0; u < 8; u++) tile_codes(w, u, panel, at + (size_t)u * unit, k.bits);
+INLINE void tile_decode(tile_weights *w, int panel, const uint8_t *at, int units, const panel_kind k) {
+    panel_scales(at, units, k, w->d + 16 * panel, w->m + 16 * panel, 16 * TILE_P);
+    for (int u = 0; u < units; u++) tile_codes(w, u, panel, at + (size_t)u * panel_step(k), k.bits);
 }
 
 INLINE void tile_load(tile_tokens *x, const cpu_product *p, int64_t token, const int tokens, int64_t unit, int units,
-                      const tile_kind k) {
+                      const panel_kind k) {
     for (int t = 0; t < tokens; t++) {
         cpu_q8 from = cpu_q8_token(p->prepared, p->w->n_in, token + t);
         size_t n = (size_t)units;
@@ -157,7 +113,7 @@ INLINE void tile_rows(const cpu_product *p, const uint32_t type, int64_t row, in
     _Alignas(64) float acc[TILE_CHUNK * TILE_P * 16];
     tile_weights w;
     tile_tokens x;
-    const tile_kind k = tile_kind_of(type);
+    const panel_kind k = panel_kind_of(type);
     const size_t row_bytes = (size_t)bp_row_bytes(type, p->w->n_in);
     const size_t unit_bytes = (size_t)bp_row_bytes(type, k.big ? 256 : 32) * 16 / (k.big ? 8 : 1);
     const uint8_t *at = (const uint8_t *)p->w->data + (size_t)row * row_bytes;

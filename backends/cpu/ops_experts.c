@@ -18,13 +18,18 @@ static void share_rows(int64_t n_out, uint32_t thread, uint32_t n_threads, int64
     *last = *last * CPU_ROW_STEP < n_out ? *last * CPU_ROW_STEP : n_out;
 }
 
+static void *room_of(const cpu_task *t, int slot, int64_t n_tokens, uint32_t thread) {
+    return t->scratch[slot]->data + cpu_matmul_room(t->format, n_tokens) * thread;
+}
+
 void cpu_run_matmul(const cpu_task *t, uint32_t thread, uint32_t n_threads) {
     const cpu_tensor *weight = t->in[0];
     cpu_weight w = { weight->data, weight->type, weight->layout, weight->n[0], weight->n[1] };
     int64_t first, last, m = cpu_rows(t->in[1]);
     share_rows(w.n_out, thread, n_threads, &first, &last);
     if (first >= last || m == 0) return;
-    cpu_matmul(t->device->level, &w, t->format, t->scratch[0]->data, m, first, last, cpu_f32(t->in[2]), cpu_f32_out(t->out[0]));
+    cpu_matmul(t->device->level, &w, t->format, t->scratch[0]->data, m, first, last, cpu_f32(t->in[2]), cpu_f32_out(t->out[0]),
+               room_of(t, 1, m, thread));
 }
 
 /* scratch[0]: I32: [n_expert + 1] where each expert's pairs begin, then the pairs in that order.
@@ -77,7 +82,7 @@ void cpu_run_experts_prepare(const cpu_task *t, uint32_t thread, uint32_t n_thre
 }
 
 /* Rows [first, last) of one expert for all pairs that chose it. */
-static void run_expert(const cpu_task *t, int64_t e, int64_t first, int64_t last) {
+static void run_expert(const cpu_task *t, int64_t e, int64_t first, int64_t last, uint32_t thread) {
     const cpu_tensor *weight = t->in[0];
     int64_t start = starts_of(t)[e], count = starts_of(t)[e + 1] - start, n_out = weight->n[1];
     const int32_t *order = order_of(t) + start;
@@ -87,7 +92,7 @@ static void run_expert(const cpu_task *t, int64_t e, int64_t first, int64_t last
     float *out = cpu_f32_out(t->out[0]), *room = cpu_f32_out(t->scratch[3]) + start * n_out;
     if (first >= last || count == 0) return;
     cpu_matmul(t->device->level, &w, t->format, t->scratch[2]->data + (uint64_t)start * t->unit, count, first, last, bias,
-               count == 1 ? out + order[0] * n_out : room);
+               count == 1 ? out + order[0] * n_out : room, room_of(t, 4, count, thread));
     for (int64_t i = 0; count > 1 && i < count; i++) {
         memcpy(out + order[i] * n_out + first, room + i * n_out + first, (size_t)(last - first) * sizeof *out);
     }
@@ -113,7 +118,7 @@ static void run_flat(const cpu_task *t, uint32_t thread, uint32_t n_threads) {
         if (starts[e + 1] == starts[e]) continue;
         int64_t from = first > at ? first - at : 0, to = last - at < steps ? last - at : steps;
         int64_t end = to * CPU_ROW_STEP < n_out ? to * CPU_ROW_STEP : n_out;
-        run_expert(t, e, from * CPU_ROW_STEP, end);
+        run_expert(t, e, from * CPU_ROW_STEP, end, thread);
         at += steps;
     }
 }
@@ -126,5 +131,5 @@ void cpu_run_experts(const cpu_task *t, uint32_t thread, uint32_t n_threads) {
         return;
     }
     share_rows(n_out, thread, n_threads, &first, &last);
-    for (int64_t e = 0; e < t->in[0]->n[2]; e++) run_expert(t, e, first, last);
+    for (int64_t e = 0; e < t->in[0]->n[2]; e++) run_expert(t, e, first, last, thread);
 }

@@ -19,9 +19,14 @@ static cpu_task *add(bp_program *p, const cpu_task *t, cpu_kernel *run, uint32_t
     return to;
 }
 
+/* AMX adds in another order than the kernels for a few tokens. */
+static enum cpu_level level_of(const bp_program *p) {
+    return p->deterministic && p->device->level == CPU_AMX ? CPU_AVX512 : p->device->level;
+}
+
 static void plan_matmul(bp_program *p, cpu_task *t) {
     const cpu_tensor *w = t->in[0], *x = t->in[1];
-    t->format = cpu_activation_format(p->device->level, w->type, w->layout, p->device->exact);
+    t->format = cpu_activation_format(level_of(p), w->type, w->layout, p->device->exact);
     for (uint32_t i = p->n_tasks; i-- > 0;) {
         const cpu_task *e = &p->tasks[i];
         if (e->run == cpu_run_prepare && e->in[1] == x && e->format == t->format) {
@@ -33,13 +38,14 @@ static void plan_matmul(bp_program *p, cpu_task *t) {
         scratch(p, t, 0, cpu_activation_bytes(t->format, x->n[0], cpu_rows(x)));
         add(p, t, cpu_run_prepare, 0, 1, false);
     }
-    add(p, t, cpu_run_matmul, 1, 0, true);
+    scratch(p, t, 1, cpu_matmul_room(t->format, cpu_rows(x)) * p->device->threads);
+    add(p, t, cpu_run_matmul, 1, 2, true);
 }
 
 static void plan_experts(bp_program *p, cpu_task *t) {
     const cpu_tensor *w = t->in[0];
     uint64_t n_in = (uint64_t)w->n[0], pairs = (uint64_t)(t->out[0]->n[1] * t->out[0]->n[2]);
-    t->format = cpu_activation_format(p->device->level, w->type, w->layout, p->device->exact);
+    t->format = cpu_activation_format(level_of(p), w->type, w->layout, p->device->exact);
     for (uint64_t n = 1; n <= pairs; n++) {
         uint64_t each = (cpu_activation_bytes(t->format, w->n[0], (int64_t)n) + n - 1) / n;
         if (each > t->unit) t->unit = (each + 63) / 64 * 64;
@@ -48,9 +54,10 @@ static void plan_experts(bp_program *p, cpu_task *t) {
     scratch(p, t, 1, pairs * n_in * 4);
     scratch(p, t, 2, pairs * t->unit);
     scratch(p, t, 3, pairs * (uint64_t)w->n[1] * 4);
+    scratch(p, t, 4, cpu_matmul_room(t->format, (int64_t)pairs) * p->device->threads);
     add(p, t, cpu_run_experts_group, 0, 1, false);
     add(p, t, cpu_run_experts_prepare, 1, 6, false);
-    add(p, t, cpu_run_experts, 5, 8, true);
+    add(p, t, cpu_run_experts, 5, 8 | 16, true);
 }
 
 static bool plan_attention(bp_program *p, cpu_task *t) {
@@ -150,8 +157,8 @@ static uint32_t touched(const bp_program *p, const cpu_task *t, uint32_t *which,
 }
 
 static void place_barriers(bp_program *p, epochs *e) {
-    uint32_t which[16];
-    bool write[16];
+    uint32_t which[CPU_MAX_IN + CPU_MAX_OUT + CPU_MAX_SCRATCH];
+    bool write[CPU_MAX_IN + CPU_MAX_OUT + CPU_MAX_SCRATCH];
     for (uint32_t i = 0; i < p->n_tasks; i++) {
         uint32_t n = touched(p, &p->tasks[i], which, write);
         bool wait = false;
@@ -213,7 +220,7 @@ static bp_status plan_memory(bp_program *p, const bp_options *o, bp_error *error
 }
 
 static bool allocate(bp_program *p, const bp_graph *g, epochs *e) {
-    size_t n = (size_t)g->n_values + 4 * (size_t)g->n_nodes + 1, nodes = (size_t)g->n_nodes + 1;
+    size_t n = (size_t)g->n_values + CPU_MAX_SCRATCH * (size_t)g->n_nodes + 1, nodes = (size_t)g->n_nodes + 1;
     p->tensors = calloc(n, sizeof *p->tensors), p->values = calloc(n, sizeof *p->values);
     p->offset = calloc(n, sizeof *p->offset), p->need = calloc(n, sizeof *p->need);
     p->first = calloc(n, sizeof *p->first), p->last = calloc(n, sizeof *p->last), p->bound = calloc(n, 1);
@@ -260,7 +267,7 @@ bp_status cpu_compile(bp_device *d, const bp_graph *g, const bp_options *o, bp_p
     epochs e = { 0 };
     bp_status s = BP_E_NO_MEMORY;
     if (p && most && allocate(p, g, &e)) {
-        p->device = d, p->n_nodes = g->n_nodes, p->n_symbols = g->n_symbols;
+        p->device = d, p->deterministic = o->deterministic, p->n_nodes = g->n_nodes, p->n_symbols = g->n_symbols;
         pthread_mutex_init(&p->lock, NULL);
         for (uint32_t i = 1; i < g->n_symbols; i++) p->ranges[i] = o->ranges[i], most[i] = o->ranges[i].max;
         s = build(p, g, o, &e, most, error);

@@ -17,7 +17,7 @@ struct bp_program {
     bp_range *ranges;
     uint64_t *nanoseconds, *calls; /* one a node */
     uint32_t n_values, n_tensors, n_tasks, n_nodes, n_symbols;
-    int32_t profile;
+    int32_t profile, deterministic;
     char *memory;
     pthread_mutex_t lock;
 };

