@@ -110,10 +110,11 @@ static BP_JCALL(truncate_text) {
     int64_t length, leeway = 5;
     const bp_jstring *s, *end;
     bp_jv ending = bp_jgiven(a[2]) ? a[2] : bp_jv_words(x, "...");
-    if (!bp_jtext(x, self, &s) || !bp_jtext(x, ending, &end) || !bp_jinteger(x, a[0], 255, &length)) return (bp_jv){ 0 };
+    if (!bp_jtext(x, ending, &end) || !bp_jinteger(x, a[0], 255, &length)) return (bp_jv){ 0 };
     if (bp_jgiven_some(a[3]) && !bp_jinteger(x, a[3], 5, &leeway)) return (bp_jv){ 0 };
     if (length < end->count || leeway < 0) return bp_jx_fail(x, "truncate: expected length >= %lld", (long long)end->count);
-    if (s->count - leeway <= length) return self;
+    if (bp_jv_length(self) >= 0 && bp_jv_length(self) - leeway <= length) return self; /* whatever has a length */
+    if (!bp_jtext(x, self, &s)) return (bp_jv){ 0 };
     size_t n = bp_jstring_offset(s, length - end->count);
     const char *space = bp_jflag(a[1], false) ? NULL : memrchr(s->data, ' ', n);
     if (space) n = (size_t)(space - s->data);

@@ -438,7 +438,8 @@ bp_jv bp_jx_percent(bp_jx *x, bp_jv format, bp_jv values) {
         if (plain < n) good = conversion(&p, s, n, &at, &out) && bp_jx_text(x, &out);
     }
     if (good && values.type == BP_J_TUPLE) good = p.used == values.list->count;
-    else if (good) good = p.single_used || values.type == BP_J_DICT || values.type == BP_J_LIST || values.type == BP_J_RANGE;
+    else if (good) good = p.single_used || values.type == BP_J_DICT || values.type == BP_J_LIST ||
+                          values.type == BP_J_RANGE || values.type == BP_J_UNDEFINED;
     bp_jv v = bp_jv_text(x, &out);
     return good ? v : bp_jx_fail(x, "not all arguments converted during string formatting");
 }

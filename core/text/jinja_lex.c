@@ -241,7 +241,11 @@ static bp_status string(lexer *l) {
         while (plain < l->size && l->s[plain] != quote && l->s[plain] != '\\') plain++;
         bp_text_add(&text, l->s + at, plain - at);
         at = plain;
-        if (at + 1 >= l->size || l->s[at] != '\\') continue;
+        if (at >= l->size || l->s[at] == quote) break;
+        if (at + 1 == l->size) { /* a backslash is the last there is */
+            at = l->size;
+            break;
+        }
         size_t used = unescape(l->s + at + 1, l->size - at - 1, &text);
         if (!used) {
             bp_text_free(&text);

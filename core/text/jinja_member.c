@@ -65,7 +65,7 @@ static bp_jv macro_member(bp_jx *x, const bp_jmacro *macro, const char *name, bo
     if (!strcmp(name, "catch_kwargs")) return bp_jv_bool(node->kwargs);
     if (!strcmp(name, "catch_varargs")) return bp_jv_bool(node->varargs);
     if (strcmp(name, "arguments")) return *found = false, bp_jv_none();
-    bp_jv list = bp_jv_list(x, node->name);
+    bp_jv list = bp_jv_tuple(x, node->name);
     for (uint32_t i = 0; list.type && i < node->name; i++)
         bp_jv_push(x, list, (bp_jv){ .type = BP_J_STRING, .string = x->j->names[node->names[i]] });
     return list;
@@ -134,6 +134,8 @@ static bp_jv no_attribute(bp_jv object, const char *name) {
 }
 
 bp_jv bp_jx_attribute(bp_jx *x, bp_jv object, bp_jv name) {
+    if (object.type == BP_J_UNDEFINED && is_refused(object.type, name.string->data))
+        return (bp_jv){ .type = BP_J_UNDEFINED, .sub = BP_J_UNSAFE, .words = name.string->data };
     if (object.type == BP_J_UNDEFINED) return bp_jx_undefined(x, object);
     bool found;
     bp_jv v = bp_jx_method(x, object, name.string->data, &found);

@@ -148,9 +148,17 @@ static bool body(bp_jparser *p, const char *const *ends, bp_jnode ***items, uint
 #define BODY(p, node, ...) body(p, (const char *const[]){ __VA_ARGS__, NULL }, &(node)->items, &(node)->n)
 #define MORE(p, node, ...) body(p, (const char *const[]){ __VA_ARGS__, NULL }, &(node)->more, &(node)->m)
 
+static bool stores_loop(const bp_jparser *p, const bp_jnode *node) {
+    if (node->kind == BP_JK_NAME) return !strcmp(p->j->names[node->name]->data, "loop");
+    for (uint32_t i = 0; node->kind == BP_JK_TUPLE && i < node->n; i++)
+        if (stores_loop(p, node->items[i])) return true;
+    return false;
+}
+
 static bp_jnode *parse_set(bp_jparser *p, bp_jnode *node) {
     node->a = bp_jp_target(p, NULL, true);
     if (!node->a) return NULL;
+    if (p->fors && stores_loop(p, node->a)) return bp_jp_fail(p, node->at, "loop cannot be assigned to in a for loop");
     if (bp_jp_skip(p, '=')) {
         node->b = bp_jp_tuple(p, true, NULL, false);
         return node->b ? bp_jp_done(p, node) : NULL;
@@ -162,13 +170,6 @@ static bp_jnode *parse_set(bp_jparser *p, bp_jnode *node) {
     return bp_jp_done(p, node);
 }
 
-static bool stores_loop(const bp_jparser *p, const bp_jnode *node) {
-    if (node->kind == BP_JK_NAME) return !strcmp(p->j->names[node->name]->data, "loop");
-    for (uint32_t i = 0; node->kind == BP_JK_TUPLE && i < node->n; i++)
-        if (stores_loop(p, node->items[i])) return true;
-    return false;
-}
-
 static bp_jnode *parse_for(bp_jparser *p, bp_jnode *node) {
     node->a = bp_jp_target(p, "in", false);
     if (!node->a) return NULL;
@@ -177,11 +178,13 @@ static bp_jnode *parse_for(bp_jparser *p, bp_jnode *node) {
     if (!(node->b = bp_jp_tuple(p, false, "recursive", false))) return NULL;
     if (bp_jp_skip_name(p, "if") && !(node->c = bp_jp_expression(p, true))) return NULL;
     node->flag = bp_jp_skip_name(p, "recursive");
+    p->fors++;
     p->loops++;
     bool good = BODY(p, node, "endfor", "else");
     p->loops--;
+    if (good && bp_jp_skip_name(p, "else")) good = MORE(p, node, "endfor");
+    p->fors--;
     if (!good) return NULL;
-    if (bp_jp_skip_name(p, "else") && !MORE(p, node, "endfor")) return NULL;
     p->at++;
     return bp_jp_done(p, node);
 }

@@ -27,7 +27,8 @@ void bp_jv_float_text(double d, bp_text *out) {
         bp_text_format(out, "e%c%02d", exponent < 0 ? '-' : '+', abs(exponent));
         return;
     }
-    int decimals = (int)(e - text) - (text[0] == '-') - 2 - exponent; /* digits after the point */
+    int digits = (int)(e - text) - (text[0] == '-');
+    int decimals = (digits > 1 ? digits - 2 : 0) - exponent; /* after the point */
     bp_text_format(out, "%.*f", decimals < 1 ? 1 : decimals, d);
 }
 

@@ -43,6 +43,12 @@ static void swap_case(bp_text *out, int32_t c) {
     else bp_jchar_upper(out, c);
 }
 
+static void fold(bp_text *out, int32_t c) {
+    if (c == 0xDF) bp_text_adds(out, "ss");
+    else bp_jchar_lower(out, c);
+}
+
+static BP_JCALL(str_casefold) { BP_JUNUSED; return map_text(x, self, fold, fold); }
 static BP_JCALL(str_upper) { BP_JUNUSED; return bp_jupper(x, self); }
 static BP_JCALL(str_lower) { BP_JUNUSED; return bp_jv_lower(x, self); }
 static BP_JCALL(str_capitalize) { BP_JUNUSED; return bp_jcapitalize(x, self); }
@@ -144,7 +150,7 @@ static bp_jv split_spaces(bp_jx *x, const bp_jstring *s, int64_t most) {
     size_t at = bp_jtext_left(s->data, s->size);
     while (list.type && at < s->size) {
         size_t end = at, next = at;
-        if (most == 0) end = bp_jtext_right(s->data, s->size);
+        if (most == 0) end = s->size;
         else
             while (next < s->size && !bp_jchar_space(bp_jchar_next(s->data, s->size, &next))) end = next;
         if (!push_piece(x, list, s->data + at, end - at)) return (bp_jv){ 0 };
@@ -203,7 +209,7 @@ static bp_jv rsplit_spaces(bp_jx *x, const bp_jstring *s, int64_t most) {
     size_t n = bp_jtext_right(s->data, s->size);
     while (list.type && n) {
         size_t begin = n;
-        if (most == 0) begin = bp_jtext_left(s->data, n);
+        if (most == 0) begin = 0;
         while (most && begin) {
             size_t before = begin - 1, next;
             while (before && ((unsigned char)s->data[before] & 0xC0) == 0x80) before--;
@@ -537,7 +543,7 @@ bool bp_jparse_float(const bp_jstring *s, double *out) {
 }
 
 const bp_jfunction bp_jstring_methods[] = {
-    { "capitalize", "", str_capitalize }, { "casefold", "", str_lower }, { "center", "!width fill?", str_center },
+    { "capitalize", "", str_capitalize }, { "casefold", "", str_casefold }, { "center", "!width fill?", str_center },
     { "count", "!sub start? end?", str_count }, { "endswith", "!suffix start? end?", str_endswith },
     { "expandtabs", "tabsize?", str_expandtabs }, { "find", "!sub start? end?", str_find }, { "format", "*", str_format },
     { "format_map", "!mapping", str_format_map }, { "index", "!sub start? end?", str_index },

@@ -63,11 +63,15 @@ static BP_JCALL(is_in) {
 
 static BP_JCALL(is_filter) {
     BP_JUNUSED;
+    uint64_t hash;
+    if (!bp_jv_hash(x, self, &hash)) return (bp_jv){ 0 };
     return bp_jv_bool(self.type == BP_J_STRING && bp_jinja_filter(self.string->data));
 }
 
 static BP_JCALL(is_test) {
     BP_JUNUSED;
+    uint64_t hash;
+    if (!bp_jv_hash(x, self, &hash)) return (bp_jv){ 0 };
     return bp_jv_bool(self.type == BP_J_STRING && bp_jinja_test(self.string->data));
 }
 

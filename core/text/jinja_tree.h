@@ -73,6 +73,7 @@ typedef struct bp_jparser {
     const bp_jtoken *tokens; /* the last is EOF */
     size_t at;
     uint32_t depth;
+    uint32_t fors;  /* for statements around, also outside of a macro */
     uint32_t loops; /* for statements that are open here, within the same macro */
     bool caller, kwargs, varargs; /* names read since this was cleared */
     bp_error *error;

@@ -2,6 +2,7 @@
 
 jinja2 and what it is given are others'; this file only builds the environment that transformers' documentation and
 behaviour describe. Import fails where jinja2 is not installed."""
+import copy
 import json
 from datetime import datetime
 
@@ -35,12 +36,28 @@ def strftime_now(form):
     return datetime.now().strftime(form)
 
 
+class Namespace(jinja2.utils.Namespace):
+    """transformers refuses names with an underscore first."""
+
+    def __init__(*args, **kwargs):  # noqa: B902
+        self, args = args[0], args[1:]
+        if any(isinstance(name, str) and name.startswith("_") for name in dict(*args, **kwargs)):
+            raise jinja2.exceptions.SecurityError("underscore")
+        jinja2.utils.Namespace.__init__(self, *args, **kwargs)
+
+    def __setitem__(self, name, value):
+        if isinstance(name, str) and name.startswith("_"):
+            raise jinja2.exceptions.SecurityError("underscore")
+        jinja2.utils.Namespace.__setitem__(self, name, value)
+
+
 def environment():
     env = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True,
                                         extensions=[Generation, jinja2.ext.loopcontrols])
     env.filters["tojson"] = tojson
     env.globals["raise_exception"] = raise_exception
     env.globals["strftime_now"] = strftime_now
+    env.globals["namespace"] = Namespace
     return env
 
 
@@ -50,7 +67,7 @@ ENV = environment()
 def render(text, variables):
     """(output, None) or (None, error)."""
     try:
-        out = ENV.from_string(text).render(**variables)
+        out = ENV.from_string(text).render(**copy.deepcopy(variables))  # l|indent changes the list l
         out.encode("utf-8")
         return out, None
     except Exception as error:  # whatever a template makes Python raise
