@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/log.h"
 #include "core/text/tokenizer.h"
 
 static void use(const bp_tokenizer *t) {
@@ -22,6 +23,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     bp_gguf *file;
     bp_tokenizer *t;
+    bp_log_set_level(BP_LOG_ERROR);
     if (bp_gguf_parse(data, size, "fuzz", &file, NULL)) return 0;
     if (!bp_tokenizer_new(file, &t, NULL)) {
         use(t);

@@ -27,6 +27,11 @@ DEEPSEEK3 = (r"[!\"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}
 CJK = "[一-龥぀-ゟ゠-ヿ]+"
 JAIS2 = WORDS[:WORDS.index(SPLIT)] % r"\p{N}{1,3}" + r"|\s*[\r\n]+" + "".join(
     rf"|\s{{{n}}}(?!\S)" for n in ("512", "256", "128", "64", "32", "16", "8", "4", "1,2")) + r"|\s{1}"
+CASED_LETTERS = (  # deepseek-llm's list
+    "A-Za-zµÀ-ÖØ-öø-ƺƼ-ƿǄ-ʓʕ-ʯͰ-ͳͶͷͻ-ͽͿΆΈ-ΊΌΎ-ΡΣ-ϵϷ-ҁҊ-ԯԱ-ՖႠ-ჅᎠ-Ᏽᏸ-ᏽᲐ-ᲺᲽ-Ჿᴀ-ᴫᵫ-ᵷᵹ-ᶚḀ-ἕἘ-Ἕἠ-ὅὈ-Ὅὐ-ὗὙὛὝὟ-\u1f7dᾀ-ᾴᾶ-ᾼ\u1fbeῂ-ῄῆ-ῌῐ-\u1fd3ῖ-\u1fdb"
+    "ῠ-Ῥῲ-ῴῶ-ῼℂℇℊ-ℓℕℙ-ℝℤ\u2126ℨ\u212a-ℭℯ-ℴℹℼ-ℿⅅ-ⅉⅎↃↄⰀ-ⱻⱾ-ⳤⳫ-ⳮⳲⳳꙀ-ꙭꚀ-ꚛꜢ-ꝯꝱ-ꞇꞋ-ꞎꭰ-ꮿﬀ-ﬆﬓ-ﬗＡ-Ｚａ-ｚ"
+    "\U00010400-\U0001044f\U000104b0-\U000104d3\U000104d8-\U000104fb\U00010c80-\U00010cb2\U00010cc0-\U00010cf2"
+    "\U000118a0-\U000118df\U0001e900-\U0001e943")
 GPT2, DIGITS = "gpt2", "digits"
 STEPS = {  # tokenizer.ggml.pre: its steps in order
     "gpt-2": [GPT2],
@@ -40,6 +45,14 @@ STEPS = {  # tokenizer.ggml.pre: its steps in order
     "gpt-4o": [cased(TAIL, r"\p{N}{1,3}")],
     "kimi-k2": [KIMI],
     "tiny_aya": ["nfc", r"\d{1,3}(?=(?:\d{3})*\b)", cased(TAIL, r"\p{N}{1,3}")],
+    "deepseek-llm": [r"[\r\n]", rf"\s?[{CASED_LETTERS}]+", r"\s?[!-/:-~！-／：-～‘-‟　-。]+", r"\s+$",
+                     "[一-龥ࠀ-一가-퟿]+", r"\p{N}+"],
+    "spark2_5": [r"\p{N}{1,3}", CJK, DEEPSEEK3[:DEEPSEEK3.index("[\\r\\n]*")] + r"|[\r\n]|\s+(?!\S)|\s+", DIGITS],
+    "default": ["punctuation_alone", GPT2, r"\p{N}+", "[0-9][0-9][0-9]"],
+    "minicpm5": [r"\p{N}{1,3}", WORDS % r"\p{N}+"],
+    "laguna": [r"[^\n]+|[\n]+", WORDS % r"\p{N}"],
+    "chameleon": ["<sentinel:[0-9]+>", "(IMGIMG)((A|B|C|D|E|F|G|H|I){1,4})Z", r"([\t\n]|    |  )", DIGITS,
+                  r"[\p{P}!-/:-@\[-`{-~]", GPT2],
     "deepseek-coder": [r"[\r\n]", r"\s?\p{L}+", r"\s?\p{P}+", "[一-龥ࠀ-一가-퟿]+", DIGITS],
     "deepseek-v3": [r"\p{N}{1,3}", CJK, DEEPSEEK3],
     "bloom": [" ?[^(\\s|[.,!?…。，、।۔،])]+"],
@@ -66,6 +79,8 @@ def step_of(step):
         return pre_tokenizers.Digits(individual_digits=True)
     if step == "punctuation":
         return pre_tokenizers.Punctuation(behavior="contiguous")
+    if step == "punctuation_alone":
+        return pre_tokenizers.Split(Regex(r"[\p{P}\$\+<=>\^~\|]+"), "isolated")
     if step == "threes":
         return pre_tokenizers.Split(Regex(r"(?=(\d{3})+(?!\d))"), "merged_with_previous")
     return pre_tokenizers.Split(Regex(step), "isolated")
