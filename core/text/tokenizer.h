@@ -1,6 +1,6 @@
 /* From text to token ids and back, as the model's file defines it (keys tokenizer.ggml.*): BPE ("gpt2", "gemma4") with
- * the pre-tokenizer that tokenizer.ggml.pre names, SentencePiece-style BPE ("llama"), WordPiece ("bert"), Unigram ("t5")
- * and RWKV's longest match ("rwkv"). Immutable once made: any thread. */
+ * the pre-tokenizer that tokenizer.ggml.pre names, SentencePiece-style BPE ("llama"), WordPiece ("bert"), Unigram ("t5"),
+ * RWKV's longest match ("rwkv") and PLaMo-2's cheapest way ("plamo2"). Immutable once made: any thread. */
 #ifndef BP_TEXT_TOKENIZER_H
 #define BP_TEXT_TOKENIZER_H
 

@@ -137,7 +137,7 @@ static bp_status load_scores(bp_tokenizer *t, const bp_gguf *file, bp_error *err
 }
 
 static const bp_vocab_kind *const kinds[] = { &bp_kind_bpe, &bp_kind_spm, &bp_kind_wpm, &bp_kind_ugm, &bp_kind_rwkv,
-                                              &bp_kind_gemma4 };
+                                              &bp_kind_gemma4, &bp_kind_plamo2 };
 
 static bp_status load_kind(bp_tokenizer *t, const bp_gguf *file, bp_error *error) {
     bp_gguf_string model;

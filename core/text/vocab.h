@@ -36,7 +36,8 @@ typedef struct bp_vocab_kind {
     bool add_bos, add_eos, add_separator, space_prefix, needs_scores;
 } bp_vocab_kind;
 
-extern const bp_vocab_kind bp_kind_bpe, bp_kind_gemma4, bp_kind_spm, bp_kind_wpm, bp_kind_ugm, bp_kind_rwkv;
+extern const bp_vocab_kind bp_kind_bpe, bp_kind_gemma4, bp_kind_spm, bp_kind_wpm, bp_kind_ugm, bp_kind_rwkv,
+    bp_kind_plamo2;
 
 struct bp_tokenizer {
     const bp_vocab_kind *kind;

@@ -1,5 +1,5 @@
-/* Any bytes, encoded with a small vocabulary of each kind and decoded, must come back where the kind keeps them. The first
- * byte chooses the kind; kinds after the last take a charsmap from the input. */
+/* Any bytes, encoded with a small vocabulary of each kind and decoded, must come back where the kind keeps them. The
+ * first byte chooses the kind; kinds after the last take a charsmap from the input. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,7 +9,7 @@
 #include "core/text/tokenizer.h"
 #include "tests/support/vocab_image.h"
 
-enum { SPM, UGM, UGM_BYTES, WPM, GEMMA4, RWKV, OTHERS, MAX_KINDS = 256 };
+enum { SPM, UGM, UGM_BYTES, WPM, GEMMA4, RWKV, PLAMO2, OTHERS, MAX_KINDS = 256 };
 
 static struct kind {
     bp_text image;
@@ -47,7 +47,7 @@ static struct kind *kind_of(unsigned index) {
     if (k->t) return k;
     const char *pre = index >= OTHERS ? bp_split_name(index - OTHERS) : NULL;
     if (pre && !is_lossless(pre) && bp_split_name(index - OTHERS)) k->comes_back = 0;
-    else k->comes_back = index != UGM && index != UGM_BYTES && index != WPM;
+    else k->comes_back = index != UGM && index != UGM_BYTES && index != WPM && index != PLAMO2; /* it drops a BOM */
     switch (index) {
     case SPM: k->image = image_marked("llama", 1); break;
     case UGM: k->image = image_marked("t5", 0); break;
@@ -55,6 +55,7 @@ static struct kind *kind_of(unsigned index) {
     case WPM: k->image = image_marked("bert", 0); break;
     case GEMMA4: k->image = image_marked("gemma4", 1); break;
     case RWKV: k->image = image_rwkv(); break;
+    case PLAMO2: k->image = image_plamo2(); break;
     default: k->image = image_bpe(pre); break;
     }
     open_kind(k);

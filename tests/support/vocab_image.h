@@ -161,6 +161,22 @@ static inline bp_text image_marked(const char *model, int with_bytes) {
     return image_finish(&m);
 }
 
+static inline bp_text image_plamo2(void) {
+    image m = { 0 };
+    image_text_key(&m, "tokenizer.ggml.model", "plamo2");
+    image_token(&m, "<unk>", 2);
+    image_token(&m, "<s>", 3);
+    image_token(&m, "</s>", 3);
+    image_bytes(&m, "<0x%02X>", 6);
+    static const struct { const char *text; float score; } words[] = {
+        { "a", -3 }, { "b", -3 }, { "ab", -5 }, { "ba", -5 }, { "aba", -8 }, { " ", -2 }, { "\xE4\xBD\xA0", -4 },
+        { "the", -3 }, { " the", -5 },
+    };
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        image_token_of(&m, words[i].text, strlen(words[i].text), 1, words[i].score);
+    return image_finish(&m);
+}
+
 static inline bp_text image_rwkv(void) {
     image m = { 0 };
     image_text_key(&m, "tokenizer.ggml.model", "rwkv");

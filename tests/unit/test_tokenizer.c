@@ -282,6 +282,9 @@ static void test_kinds(void **state) {
     /* Scores fall from token to token: few tokens win; unknown characters beside each other are one. */
     check_image(image_marked("t5", 0), "ab<user>xyab", "ab|<user>|<unk>|ab|</s>", false);
     check_image(image_marked("t5", 1), "\xC3\xB6", "\xC3|\xB6|</s>", false);
+    /* aba: "aba" costs 8, "ab" and "a" 8 as well: the longer first. abab: "ab" "ab" costs 10. */
+    check_image(image_plamo2(), "aba abab", "aba| |ab|ab", true);
+    check_image(image_plamo2(), "the the\xE4\xBD\xA0\xC3\xA9", "the| the|\xE4\xBD\xA0|\xC3|\xA9", true);
     check_image(image_bpe("gpt-2"), "abc the<|end|>", "abc| |the|<|end|>", false);
 }
 
