@@ -71,38 +71,38 @@ void cpu_run_conv(const cpu_task *t, uint32_t thread, uint32_t n_threads) {
     }
 }
 
-static float softplus(float x) { return x > 20 ? x : log1pf(expf(x)); }
+/* exp's argument of each head that values [v0, v1) belong to: softplus(dt + dt_bias). */
+static void steps_of(const cpu_task *t, int64_t token, int64_t v0, int64_t v1, float *steps) {
+    int64_t heads = t->params.scan.n_head, dim = t->in[0]->n[0] / heads, h0 = v0 / dim, n = (v1 - 1) / dim - h0 + 1;
+    const float *dt = cpu_f32(t->in[1]) + token * heads + h0, *bias = t->in[6] ? cpu_f32(t->in[6]) + h0 : NULL;
+    for (int64_t i = 0; i < n; i++) steps[i] = dt[i] + (bias ? bias[i] : 0);
+    t->device->vec->activate(BP_ACT_SOFTPLUS, steps, steps, n, 0, 0);
+}
 
-/* Head h of token t: what its values share. */
-typedef struct scan_head {
-    const float *a, *b, *c;
-    float step, decay, d; /* decay: where one a serves all states */
-} scan_head;
-
-static scan_head head_of(const cpu_task *t, int64_t token, int64_t h) {
-    int64_t heads = t->params.scan.n_head, groups = t->params.scan.n_group, n = t->out[1]->n[0];
-    int64_t at = (token * groups + h / (heads / groups)) * n;
-    float bias = t->in[6] ? cpu_f32(t->in[6])[h] : 0;
-    scan_head s = { cpu_f32(t->in[2]) + h * t->in[2]->n[0], cpu_f32(t->in[3]) + at, cpu_f32(t->in[4]) + at, 0, 0, 0 };
-    s.step = softplus(cpu_f32(t->in[1])[token * heads + h] + bias);
-    s.decay = t->in[2]->n[0] == 1 ? expf(s.step * s.a[0]) : 0;
-    s.d = t->in[5] ? cpu_f32(t->in[5])[h] : 0;
-    return s;
+/* Values [v0, v1) of head h, whose step is given; state is that of v0. */
+static void scan_head(const cpu_task *t, int64_t token, int64_t h, float step, int64_t v0, int64_t v1, float *state) {
+    const cpu_vec *vec = t->device->vec;
+    int64_t width = t->in[0]->n[0], groups = t->params.scan.n_group, n = t->out[1]->n[0];
+    int64_t at = (token * groups + h / (t->params.scan.n_head / groups)) * n;
+    const float *a = cpu_f32(t->in[2]) + h * t->in[2]->n[0], *b = cpu_f32(t->in[3]) + at, *c = cpu_f32(t->in[4]) + at;
+    const float *x = cpu_f32(t->in[0]) + token * width + v0;
+    float *y = cpu_f32_out(t->out[0]) + token * width + v0, by[VALUES], d = t->in[5] ? cpu_f32(t->in[5])[h] : 0;
+    for (int64_t i = 0; i < v1 - v0; i++) by[i] = step * x[i];
+    if (t->in[2]->n[0] == 1) vec->decay_rows(state, v1 - v0, n, expf(step * a[0]), b, by, c, y);
+    else
+        for (int64_t i = 0; i < v1 - v0; i++) y[i] = vec->decays_dot(state + i * n, a, step, b, by[i], c, n);
+    for (int64_t i = 0; i < v1 - v0; i++) y[i] += d * x[i];
 }
 
 /* Values [v0, v1) of one token; state is that of v0. */
 static void scan_token(const cpu_task *t, int64_t token, int64_t v0, int64_t v1, float *state) {
-    const cpu_vec *vec = t->device->vec;
-    int64_t width = t->in[0]->n[0], dim = width / t->params.scan.n_head, n = t->out[1]->n[0];
-    const float *x = cpu_f32(t->in[0]) + token * width;
-    float *y = cpu_f32_out(t->out[0]) + token * width;
-    bool one = t->in[2]->n[0] == 1;
-    scan_head s = head_of(t, token, v0 / dim);
-    for (int64_t i = v0; i < v1; i++, state += n) {
-        if (i > v0 && i % dim == 0) s = head_of(t, token, i / dim);
-        float by = s.step * x[i];
-        float sum = one ? vec->decay_dot(state, s.decay, s.b, by, s.c, n) : vec->decays_dot(state, s.a, s.step, s.b, by, s.c, n);
-        y[i] = sum + s.d * x[i];
+    int64_t dim = t->in[0]->n[0] / t->params.scan.n_head, n = t->out[1]->n[0];
+    float steps[VALUES];
+    steps_of(t, token, v0, v1, steps);
+    for (int64_t i = v0; i < v1;) {
+        int64_t h = i / dim, end = (h + 1) * dim < v1 ? (h + 1) * dim : v1;
+        scan_head(t, token, h, steps[h - v0 / dim], i, end, state + (i - v0) * n);
+        i = end;
     }
 }
 
@@ -139,10 +139,11 @@ static void delta_token(const cpu_task *t, int64_t token, int64_t h, int64_t j0,
     float q_by = (p->scale == 0 ? 1 : p->scale) * inverse_length(vec, q, n, p->l2_eps);
     float k_by = inverse_length(vec, k, n, p->l2_eps);
     float *y = cpu_f32_out(t->out[0]) + at * m;
-    for (int64_t j = j0; j < j1; j++, state += n) {
-        float found = decay * k_by * vec->dot(state, k, n);
-        y[j] = q_by * vec->decay_dot(state, decay, k, k_by * beta * (v[j] - found), q, n);
-    }
+    float change[VALUES];
+    vec->dot_rows(state, j1 - j0, n, k, change);
+    for (int64_t j = j0; j < j1; j++) change[j - j0] = k_by * beta * (v[j] - decay * k_by * change[j - j0]);
+    vec->decay_rows(state, j1 - j0, n, decay, k, change, q, y + j0);
+    for (int64_t j = j0; j < j1; j++) y[j] *= q_by;
 }
 
 void cpu_run_delta(const cpu_task *t, uint32_t thread, uint32_t n_threads) {

@@ -23,9 +23,12 @@ typedef struct cpu_vec {
     float (*exp_sum)(float *x, float shift, int64_t n);
     /* y = f(x), f of ops.h; params: low, high of CLAMP */
     void (*activate)(uint32_t f, const float *x, float *y, int64_t n, float low, float high);
-    /* h = h * decay + b * scale; answers the new h · c. And with a decay of its own for each value: exp(step * a) */
-    float (*decay_dot)(float *h, float decay, const float *b, float scale, const float *c, int64_t n);
+    /* For each of `rows` dense rows of n values: h = h * decay + b * scale[row], out[row] = the new h · c. And with a decay of
+     * its own for each value of the one row: exp(step * a), answering h · c. */
+    void (*decay_rows)(float *h, int64_t rows, int64_t n, float decay, const float *b, const float *scale, const float *c, float *out);
     float (*decays_dot)(float *h, const float *a, float step, const float *b, float scale, const float *c, int64_t n);
+    /* out[row] = h · x for each row */
+    void (*dot_rows)(const float *h, int64_t rows, int64_t n, const float *x, float *out);
 } cpu_vec;
 
 extern const cpu_vec cpu_vec_portable, cpu_vec_avx2, cpu_vec_avx512;

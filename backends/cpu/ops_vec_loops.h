@@ -135,7 +135,18 @@ static inline float gelu_tanh_of(float x) {
 }
 static inline float gelu_erf_of(float x) { return 0.5f * x * (1.0f + erff(x * 0.707106781f)); }
 static inline float relu_of(float x) { return x < 0 ? 0 : x; }
-static inline float softplus_of(float x) { return x > 20 ? x : log1pf(expf(x)); }
+/* ln(1 + u), 0 <= u <= 1, as 2 artanh(u / (2 + u)) by its series. */
+static inline float log_of_one_and(float u) {
+    float s = u / (2.0f + u), q = s * s;
+    float p = multiply_add(q, 1.0f / 15, 1.0f / 13);
+    p = multiply_add(p, q, 1.0f / 11);
+    p = multiply_add(p, q, 1.0f / 9);
+    p = multiply_add(p, q, 1.0f / 7);
+    p = multiply_add(p, q, 1.0f / 5);
+    p = multiply_add(p, q, 1.0f / 3);
+    return 2.0f * multiply_add(p * q, s, s);
+}
+static inline float softplus_of(float x) { return (x < 0 ? 0 : x) + log_of_one_and(fast_exp(x < 0 ? x : -x)); }
 
 #define EACH(expression)                      \
     for (int64_t i = 0; i < n; i++) {         \
@@ -166,22 +177,94 @@ static void vec_activate(uint32_t f, const float *x, float *y, int64_t n, float 
 }
 #undef EACH
 
-static float vec_decay_dot(float *restrict h, float decay, const float *b, float scale, const float *c, int64_t n) {
+/* A register's worth of values that lie anywhere. */
+#ifdef __AVX__
+enum { CPU_WIDTH = 8 };
+#else
+enum { CPU_WIDTH = 4 };
+#endif
+typedef float cpu_wide __attribute__((vector_size(CPU_WIDTH * sizeof(float)), aligned(4), may_alias));
+#define WIDE(p) (*(const cpu_wide *)(const void *)(p))
+#define WIDE_OUT(p) (*(cpu_wide *)(void *)(p))
+
+static inline float wide_sum(const cpu_wide *wide) {
+    float sum[CPU_WIDTH];
+    memcpy(sum, wide, sizeof sum);
+    for (int half = CPU_WIDTH / 2; half > 0; half /= 2)
+        for (int i = 0; i < half; i++) sum[i] += sum[i + half];
+    return sum[0];
+}
+
+/* Sums of single rows wait for their own last addition; four rows at once keep the units busy. */
+static void dot_four(const float *h, int64_t n, const float *x, float *out) {
+    cpu_wide sum[4] = { { 0 } };
+    int64_t i = 0;
+    for (; i + CPU_WIDTH <= n; i += CPU_WIDTH) {
+        const cpu_wide now = WIDE(x + i);
+        sum[0] += WIDE(h + i) * now;
+        sum[1] += WIDE(h + n + i) * now;
+        sum[2] += WIDE(h + 2 * n + i) * now;
+        sum[3] += WIDE(h + 3 * n + i) * now;
+    }
+    for (int r = 0; r < 4; r++) out[r] = wide_sum(&sum[r]);
+    for (; i < n; i++)
+        for (int r = 0; r < 4; r++) out[r] = multiply_add(h[r * n + i], x[i], out[r]);
+}
+
+static void vec_dot_rows(const float *h, int64_t rows, int64_t n, const float *x, float *out) {
+    int64_t r = 0;
+    for (; r + 4 <= rows; r += 4) dot_four(h + r * n, n, x, out + r);
+    for (; r < rows; r++) out[r] = vec_dot(h + r * n, x, n);
+}
+
+static void decay_four(float *h, int64_t n, float decay, const float *b, const float *scale, const float *c, float *out) {
+    float *h1 = h + n, *h2 = h1 + n, *h3 = h2 + n;
+    cpu_wide sum[4] = { { 0 } };
+    int64_t i = 0;
+    for (; i + CPU_WIDTH <= n; i += CPU_WIDTH) {
+        const cpu_wide add = WIDE(b + i), with = WIDE(c + i);
+        const cpu_wide v0 = WIDE(h + i) * decay + add * scale[0], v1 = WIDE(h1 + i) * decay + add * scale[1];
+        const cpu_wide v2 = WIDE(h2 + i) * decay + add * scale[2], v3 = WIDE(h3 + i) * decay + add * scale[3];
+        WIDE_OUT(h + i) = v0;
+        WIDE_OUT(h1 + i) = v1;
+        WIDE_OUT(h2 + i) = v2;
+        WIDE_OUT(h3 + i) = v3;
+        sum[0] += v0 * with;
+        sum[1] += v1 * with;
+        sum[2] += v2 * with;
+        sum[3] += v3 * with;
+    }
+    for (int r = 0; r < 4; r++) out[r] = wide_sum(&sum[r]);
+    for (; i < n; i++) {
+        for (int r = 0; r < 4; r++) {
+            h[r * n + i] = h[r * n + i] * decay + b[i] * scale[r];
+            out[r] = multiply_add(h[r * n + i], c[i], out[r]);
+        }
+    }
+}
+
+static float decay_one(float *restrict h, int64_t n, float decay, const float *b, float scale, const float *c) {
     float lane[CPU_LANES] = { 0 };
     int64_t i = 0;
     for (; i + CPU_LANES <= n; i += CPU_LANES) {
         for (int j = 0; j < CPU_LANES; j++) {
-            float v = multiply_add(b[i + j], scale, h[i + j] * decay);
+            float v = h[i + j] * decay + b[i + j] * scale;
             h[i + j] = v;
-            lane[j] = multiply_add(v, c[i + j], lane[j]);
+            lane[j] += v * c[i + j];
         }
     }
-    float rest = 0;
+    float sum = lanes_sum(lane);
     for (; i < n; i++) {
-        h[i] = multiply_add(b[i], scale, h[i] * decay);
-        rest = multiply_add(h[i], c[i], rest);
+        h[i] = h[i] * decay + b[i] * scale;
+        sum = multiply_add(h[i], c[i], sum);
     }
-    return lanes_sum(lane) + rest;
+    return sum;
+}
+
+static void vec_decay_rows(float *h, int64_t rows, int64_t n, float decay, const float *b, const float *scale, const float *c, float *out) {
+    int64_t r = 0;
+    for (; r + 4 <= rows; r += 4) decay_four(h + r * n, n, decay, b, scale + r, c, out + r);
+    for (; r < rows; r++) out[r] = decay_one(h + r * n, n, decay, b, scale[r], c);
 }
 
 static float vec_decays_dot(float *restrict h, const float *a, float step, const float *b, float scale, const float *c, int64_t n) {
@@ -214,6 +297,7 @@ const cpu_vec CPU_VEC_TABLE = {
     .from_q8 = vec_from_q8,
     .exp_sum = vec_exp_sum,
     .activate = vec_activate,
-    .decay_dot = vec_decay_dot,
+    .decay_rows = vec_decay_rows,
+    .dot_rows = vec_dot_rows,
     .decays_dot = vec_decays_dot,
 };

@@ -37,7 +37,10 @@ def refused(name, status, words, *call):
 
 for path in sorted(glob.glob(os.path.join(FIXTURES, "embed", "*.gguf"))):
     with open(path[:-5] + ".json", encoding="utf-8") as file:
-        cases = json.load(file)["cases"]
+        wanted = json.load(file)
+    cases = wanted["cases"]
+    for text in wanted["tokenizer_cases"]:
+        check(f"{os.path.basename(path)} {text['text']!r}", embed(path, "-p", text["text"]) == embed(path, "--tokens", ids(text["tokens"])))
     for label, settings in CONFIGS.items():
         for index, case in enumerate(cases):
             name = f"{os.path.basename(path)} {label} case {index}"
