@@ -107,14 +107,14 @@ static bp_status generate(generation *g, const bp_tokens *prompt, bp_error *erro
     float logprob = 0;
     double begin = now();
     bp_status status = bp_run_feed(g->session->run, BP_SEQUENCE_MAIN, prompt->ids, (int64_t)prompt->count, false, &logits, error);
-    for (size_t i = 0; !status && i < prompt->count; i++) status = bp_sampler_accept(g->sampler, prompt->ids[i]);
+    for (size_t i = 0; !status && i < prompt->count; i++) status = bp_sampler_accept_prompt(g->sampler, prompt->ids[i]);
     g->n_prompt += (int64_t)prompt->count;
     g->prompt_seconds += now() - begin;
     begin = now();
     for (int64_t i = 0; !status && i < g->limit && !interrupted; i++) {
         status = bp_sampler_next(g->sampler, logits, (int32_t)g->session->model->hp.n_vocab, &id,
                                  g->json ? &logprob : NULL);
-        if (status) bp_fail(error, status, "the model gave no token to choose: all its logits are NaN or -infinity");
+        if (status) bp_fail(error, status, "the model gave no token to choose: all its logits are NaN or -infinity, or none of them fits the grammar");
         if (status || bp_token_ends(g->session->tokenizer, id)) break;
         status = bp_sampler_accept(g->sampler, id);
         if (!status) status = show(g, id, logprob, logits, error);

@@ -16,7 +16,7 @@ static bp_status feed_prompt(const bp_generation *g, const int32_t *prompt, int6
     bp_status status = n > 0 ? BP_OK : bp_fail(error, BP_E_INVALID, "the prompt is empty");
     if (!status) status = bp_run_feed(g->run, g->sequence, prompt, n, false, logits, error);
     for (int64_t i = 0; !status && i < n; i++) {
-        status = bp_sampler_accept(g->sampler, prompt[i]);
+        status = bp_sampler_accept_prompt(g->sampler, prompt[i]);
         if (status) bp_fail(error, status, "out of memory while sampling");
     }
     return status;
@@ -34,7 +34,7 @@ static bp_status give(const bp_generation *g, int32_t id, float logprob, const f
 
 static bp_status choose(const bp_generation *g, const float *logits, int32_t n_vocab, int32_t *id, float *logprob, bp_error *error) {
     bp_status status = bp_sampler_next(g->sampler, logits, n_vocab, id, g->logprobs ? logprob : NULL);
-    return status ? bp_fail(error, status, "the model gave no token to choose: all its logits are NaN or -infinity") : BP_OK;
+    return status ? bp_fail(error, status, "the model gave no token to choose: all its logits are NaN or -infinity, or none of them fits the grammar") : BP_OK;
 }
 
 static bp_status make_tokens(const bp_generation *g, const float *logits, bp_generation_result *result, bp_error *error) {

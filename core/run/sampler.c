@@ -49,6 +49,7 @@ void bp_sampler_free(bp_sampler *sampler) {
     free(sampler->items);
     free(sampler->counts);
     free(sampler->scratch);
+    bp_sampler_free_grammar(sampler);
     free(sampler);
 }
 
@@ -59,6 +60,7 @@ void bp_sampler_reset(bp_sampler *sampler) {
     sampler->n_history = 0;
     sampler->mu = 2 * sampler->settings.mirostat_tau;
     bp_text_clear(&sampler->tail);
+    if (sampler->matcher) bp_grammar_matcher_reset(sampler->matcher);
 }
 
 /* Tokens that the steps look back at, at most. */
@@ -85,6 +87,11 @@ static bool make_history(bp_sampler *sampler, size_t most) {
 }
 
 bp_status bp_sampler_accept(bp_sampler *sampler, int32_t id) {
+    bp_status status = sampler->matcher ? bp_grammar_matcher_accept(sampler->matcher, id, NULL) : BP_OK;
+    return status ? status : bp_sampler_accept_prompt(sampler, id);
+}
+
+bp_status bp_sampler_accept_prompt(bp_sampler *sampler, int32_t id) {
     size_t most = window(sampler);
     if (!most) return BP_OK;
     if (!make_history(sampler, most)) return BP_E_NO_MEMORY;
@@ -122,7 +129,7 @@ static int32_t run_chain(bp_sampler *sampler, bp_candidates *c, int32_t n_vocab)
 
 /* Greedy where nothing changes the logits: one pass over them. */
 static bool is_plain_greedy(const bp_sampler *sampler) {
-    if (sampler->settings.temperature > 0 || sampler->n_biases) return false;
+    if (sampler->settings.temperature > 0 || sampler->n_biases || sampler->matcher) return false;
     for (size_t i = 0; i < sampler->n_order; i++)
         if (is_active(sampler, sampler->order[i]) && sampler->n_history) return false;
     return true;
@@ -161,6 +168,7 @@ bp_status bp_sampler_next(bp_sampler *sampler, const float *logits, int32_t n_vo
     } else {
         if (!make_room(sampler, (size_t)n_vocab)) return BP_E_NO_MEMORY;
         bp_candidates c = gather(sampler, logits, n_vocab);
+        if (sampler->matcher && !bp_sampler_keep_allowed(sampler, &c)) return BP_E_INVALID;
         chosen = c.n ? run_chain(sampler, &c, n_vocab) : -1;
     }
     if (chosen < 0 || chosen >= n_vocab) return BP_E_INVALID;

@@ -10,7 +10,8 @@
 #include "core/text/tokenizer.h"
 
 /* What the values mean: core/config/sampling.def. temperature <= 0: always the likeliest token after biases, penalties
- * and DRY, the lowest id where several are. Texts that are NULL: samplers in their default order, no breakers, no bias. */
+ * and DRY, the lowest id where several are. Texts that are NULL: samplers in their default order, no breakers, no bias, no
+ * grammar. With a grammar only tokens that it allows are candidates. */
 typedef struct bp_sampler_settings {
 #define BP_SAMPLING_INT int64_t
 #define BP_SAMPLING_FLOAT double
@@ -27,19 +28,23 @@ bp_sampler_settings bp_sampler_settings_from(const bp_config *config);
 typedef struct bp_sampler bp_sampler;
 
 /* Settings out of range are BP_E_INVALID; they are copied, texts as well. The tokenizer outlives the sampler; it may be
- * NULL where no bias is given as text, and neither DRY's breakers nor infill are wanted. Free with bp_sampler_free. */
+ * NULL where no bias is given as text, and neither DRY's breakers nor infill nor a grammar are wanted. Free with bp_sampler_free. */
 bp_status bp_sampler_new(const bp_sampler_settings *settings, const bp_tokenizer *tokenizer, bp_sampler **out,
                          bp_error *error);
 void bp_sampler_free(bp_sampler *sampler);
 /* The seed in use: that of the settings, or the one taken from the clock. */
 uint64_t bp_sampler_seed(const bp_sampler *sampler);
 
-/* Choose from logits [n_vocab]. NaN and -infinity are never chosen; BP_E_INVALID where nothing else is there.
+/* Choose from logits [n_vocab]. NaN and -infinity are never chosen; BP_E_INVALID where nothing else is there, or
+ * nothing else that the grammar allows.
  * *logprob (may be NULL): the natural logarithm of the token's probability in the softmax of the logits as given.
  * The choice is not accepted by itself: call bp_sampler_accept. */
 bp_status bp_sampler_next(bp_sampler *sampler, const float *logits, int32_t n_vocab, int32_t *id, float *logprob);
-/* Put a token, of the prompt or chosen, into the history that penalties and DRY look at. */
+/* Put a chosen token into the history that penalties and DRY look at, and move the grammar by it, where there is one:
+ * BP_E_INVALID where the grammar does not allow it. */
 bp_status bp_sampler_accept(bp_sampler *sampler, int32_t id);
+/* Put a token of the prompt into the history; the grammar speaks of what is chosen only. */
+bp_status bp_sampler_accept_prompt(bp_sampler *sampler, int32_t id);
 /* Forget the history and begin the random numbers anew: as after bp_sampler_new with the same seed. */
 void bp_sampler_reset(bp_sampler *sampler);
 

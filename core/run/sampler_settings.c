@@ -240,5 +240,6 @@ bp_status bp_sampler_read(bp_sampler *sampler, const bp_sampler_settings *s, bp_
     if (!status) status = read_order(sampler, s->samplers, error);
     if (!status && s->logit_bias) status = read_biases(sampler, s->logit_bias, error);
     if (!status && s->dry_breakers && sampler->tokenizer) status = read_breakers(sampler, s->dry_breakers, error);
+    if (!status) status = bp_sampler_read_grammar(sampler, s, error);
     return status;
 }

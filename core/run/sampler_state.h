@@ -6,6 +6,7 @@
 
 #include "core/run/sample_candidates.h"
 #include "core/run/sampler.h"
+#include "core/text/grammar.h"
 
 enum bp_sampler_step {
 #define BP_SAMPLER(name, also, cuts, active) BP_STEP_##name,
@@ -38,10 +39,18 @@ struct bp_sampler {
     uint32_t *counts;     /* of counts_capacity tokens; zeros between steps */
     void *scratch;        /* of scratch_capacity elements of 16 bytes */
     size_t capacity, counts_capacity, scratch_capacity;
+    bp_grammar_vocab *vocab; /* these three: NULL without a grammar */
+    bp_grammar *grammar;
+    bp_grammar_matcher *matcher;
 };
 
 /* sampler_settings.c: read the texts of the settings into a new sampler. */
 bp_status bp_sampler_read(bp_sampler *sampler, const bp_sampler_settings *settings, bp_error *error);
+
+/* sampler_grammar.c: the grammar that the settings name, and the candidates that it allows (false: it failed). */
+bp_status bp_sampler_read_grammar(bp_sampler *sampler, const bp_sampler_settings *settings, bp_error *error);
+void bp_sampler_free_grammar(bp_sampler *sampler);
+bool bp_sampler_keep_allowed(bp_sampler *sampler, bp_candidates *c);
 
 /* The steps: sampler_cut.c, sampler_repeat.c, sampler_infill.c. */
 #define BP_SAMPLER(name, also, cuts, active) void bp_step_##name(bp_sampler *sampler, bp_candidates *c);
