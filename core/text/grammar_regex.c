@@ -177,6 +177,7 @@ static piece plain(regex *g) {
         uint32_t c;
         int byte = bp_reader_peek(&g->in);
         if (byte < 0 || (strchr("\\^$.*+?()[|", byte) && byte)) break;
+        if (byte == '{' && at_quantifier(g, g->in.at)) break;
         if (!bp_reader_character(&g->in, &c)) {
             bp_reader_fail(&g->in, begin, "no valid UTF-8 here");
             break;
