@@ -1,56 +1,17 @@
 /* llm-bench: speed of prompt processing and of generation, beside the machine's own read bandwidth. */
 #define _GNU_SOURCE
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "core/base/fail.h"
 #include "core/base/parallel.h"
 #include "core/base/size.h"
+#include "core/device/bandwidth.h"
+#include "core/run/generate.h"
 #include "core/run/session.h"
 
 enum { OWN_PROMPT, OWN_COUNT, OWN_REPEAT, OWN_DEPTH, OWN_JSON };
-enum { READ_BYTES = 256 << 20, READ_PIECES = 64, READ_ROUNDS = 8, READ_AHEAD = 512, MAX_REPEAT = 1000 };
-
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
-typedef struct reading {
-    const uint64_t *data;
-    uint64_t sums[READ_PIECES];
-} reading;
-
-static void sum_piece(void *self, uint64_t i) {
-    reading *r = self;
-    const uint64_t n = READ_BYTES / 8 / READ_PIECES, *at = r->data + i * n;
-    uint64_t sum[8] = { 0 };
-    for (uint64_t k = 0; k < n; k += 8) {
-        __builtin_prefetch(at + k + READ_AHEAD);
-        for (int j = 0; j < 8; j++) sum[j] += at[k + (uint64_t)j];
-    }
-    for (int j = 1; j < 8; j++) sum[0] += sum[j];
-    r->sums[i] = sum[0];
-}
-
-/* Bytes a second that the CPUs read from memory: the best of a few passes over far more than the caches hold. */
-static double read_bandwidth(uint32_t threads) {
-    uint64_t *data = bp_new_array(READ_BYTES, 1);
-    reading r = { .data = data };
-    double best = 0;
-    if (!data) return 0;
-    memset(data, 1, READ_BYTES);
-    for (int i = 0; i < READ_ROUNDS; i++) {
-        double begin = now();
-        bp_parallel(threads, READ_PIECES, sum_piece, &r);
-        best = BP_MAX(best, READ_BYTES / (now() - begin));
-    }
-    free(data);
-    return r.sums[0] ? best : 0;
-}
+enum { MAX_REPEAT = 1000 };
 
 static int by_size(const void *a, const void *b) {
     double d = *(const double *)a - *(const double *)b;
@@ -65,9 +26,9 @@ static bp_status measure(bp_session *s, int64_t depth, int64_t n, bool single, d
     for (int64_t i = 0; i < depth + n; i++) ids[i] = (int32_t)((i * 31 + 17) % s->model->hp.n_vocab);
     bp_status status = bp_run_truncate(s->run, BP_SEQUENCE_MAIN, 0, error);
     if (!status) status = depth ? bp_run_feed(s->run, BP_SEQUENCE_MAIN, ids, depth, false, &logits, error) : BP_OK;
-    double begin = now();
+    double begin = bp_now();
     for (int64_t i = 0; !status && i < (single ? n : 1); i++) status = bp_run_feed(s->run, BP_SEQUENCE_MAIN, ids + depth + i, single ? 1 : n, false, &logits, error);
-    *speed = (double)n / (now() - begin);
+    *speed = (double)n / (bp_now() - begin);
     free(ids);
     return status;
 }
@@ -130,11 +91,8 @@ static bp_status bench(bp_config *config, const bp_own_flag *own, bp_error *erro
     bp_session s;
     if (!status) status = bp_session_open(config, false, &s, error);
     if (status) return status;
-    bp_device_info info = { .size = sizeof info };
     int64_t threads = bp_config_int(config, BP_OPT_THREADS);
-    const bp_open_device *device = &s.devices.list[0];
-    if (!device->api->info(device->handle, &info, error) && info.host_memory)
-        p.bandwidth = read_bandwidth(threads > 0 ? (uint32_t)threads : bp_cpu_count());
+    p.bandwidth = bp_device_bandwidth(&s.devices.list[0], threads > 0 ? (uint32_t)threads : bp_cpu_count());
     if (p.json) putchar('[');
     else if (p.bandwidth > 0) printf("read bandwidth: %.1f GB/s; a token reads at least %.3f GB\n", p.bandwidth / 1e9, bytes_a_token(s.model) / 1e9);
     status = test(&s, &p, false, error);

@@ -1,49 +1,18 @@
 /* Matrix times vector: bytes of weights read a second, beside the memory's measured read bandwidth. */
 #define _GNU_SOURCE
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
 #include "core/base/parallel.h"
 #include "core/conformance/check_run.h"
+#include "core/device/bandwidth.h"
 
-enum { SIDE = 4096, ROUNDS = 15, READ_MIB = 256 };
+enum { SIDE = 4096, ROUNDS = 15 };
 
 static double now(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
-typedef struct reader {
-    const uint64_t *words;
-    uint64_t chunk, sums[64];
-} reader;
-
-static void read_chunk(void *self, uint64_t i) {
-    reader *r = self;
-    const uint64_t *p = r->words + i * r->chunk;
-    uint64_t sum = 0;
-    for (uint64_t k = 0; k < r->chunk; k++) sum += p[k];
-    r->sums[i] = sum;
-}
-
-static double host_bandwidth(void) {
-    uint64_t words = (uint64_t)READ_MIB << 17;
-    uint64_t *memory = malloc(words * 8);
-    if (!memory) return 0;
-    memset(memory, 1, words * 8);
-    reader r = { memory, words / 64, { 0 } };
-    double best = 0;
-    for (int i = 0; i < 5; i++) {
-        double start = now();
-        bp_parallel(bp_cpu_count(), 64, read_chunk, &r);
-        double rate = (double)words * 8 / (now() - start);
-        best = rate > best ? rate : best;
-    }
-    free(memory);
-    return best;
 }
 
 static void bench_type(const bp_open_device *device, bp_stream *stream, uint32_t type, double peak) {
@@ -68,7 +37,7 @@ static void bench_type(const bp_open_device *device, bp_stream *stream, uint32_t
     double rate = (double)c.value[0].bytes / best;
     if (outcome != BP_CHECK_OK) fprintf(stderr, "%-5s %s\n", bp_type(type).name, run.why);
     else
-        fprintf(stderr, "%-5s %8.2f GB/s  %5.1f%% of the host's read bandwidth\n", bp_type(type).name, rate / 1e9,
+        fprintf(stderr, "%-5s %8.2f GB/s  %5.1f%% of the memory's read bandwidth\n", bp_type(type).name, rate / 1e9,
                 100 * rate / peak);
     bp_check_close(&run);
     bp_check_end(&c);
@@ -77,8 +46,8 @@ static void bench_type(const bp_open_device *device, bp_stream *stream, uint32_t
 void bp_check_bench(const bp_open_device *device) {
     bp_stream *stream = NULL;
     if (device->api->stream_new(device->handle, &stream, NULL)) return;
-    double peak = host_bandwidth();
-    fprintf(stderr, "host memory: %.2f GB/s read; matrix %dx%d times a vector:\n", peak / 1e9, SIDE, SIDE);
+    double peak = bp_device_bandwidth(device, bp_cpu_count());
+    fprintf(stderr, "memory: %.2f GB/s read; matrix %dx%d times a vector:\n", peak / 1e9, SIDE, SIDE);
     for (uint32_t type = 0; type < BP_TYPE_LIMIT; type++)
         if (bp_type_is_float(type)) bench_type(device, stream, type, peak);
     device->api->stream_free(device->handle, stream);
