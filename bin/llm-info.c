@@ -8,6 +8,7 @@
 #include "core/base/text.h"
 #include "core/config/config.h"
 #include "core/gguf/gguf.h"
+#include "core/model/features.h"
 
 enum { SHOWN_ITEMS = 8, SHOWN_BYTES = 200 };
 enum { EXIT_FAILED = 1, EXIT_USAGE = 2 };
@@ -195,11 +196,38 @@ static int show(const char *path, bool json, bool tensors) {
     return failed ? report(&error, EXIT_FAILED) : 0;
 }
 
-enum { FLAG_JSON, FLAG_TENSORS, N_FLAGS };
+/* One line: the architecture, and what its graph is made of. */
+static int show_features(const char *path) {
+    const bp_cache_shape cache = { .type = BP_TYPE_F32, .block_size = 32, .n_blocks = 4, .table_width = 4 };
+    bp_error error = BP_ERROR_INIT;
+    bp_gguf *file;
+    bp_model *model;
+    bp_builder *builder;
+    bp_graph *graph;
+    bp_text out = { 0 };
+    if (bp_gguf_open(path, &file, &error)) return report(&error, EXIT_FAILED);
+    if (bp_model_new(file, &model, &error)) {
+        bp_gguf_close(file);
+        return report(&error, EXIT_FAILED);
+    }
+    const bp_graph_output output = { model->decoder.bidirectional ? BP_OUTPUT_EMBEDDING : BP_OUTPUT_LOGITS, model->pooling };
+    bp_status status = bp_model_graph(model, &cache, &output, &builder, &graph, &error);
+    if (!status) {
+        bp_model_features(model, graph, &out);
+        printf("%s: %s\n", model->architecture->name, bp_text_get(&out));
+        bp_builder_free(builder);
+    }
+    bp_text_free(&out);
+    bp_model_free(model);
+    return status ? report(&error, EXIT_FAILED) : 0;
+}
+
+enum { FLAG_JSON, FLAG_TENSORS, FLAG_FEATURES, N_FLAGS };
 
 static int run(bp_config *config, int argc, char **argv) {
     bp_own_flag own[N_FLAGS] = { [FLAG_JSON] = { "--json", false, "one JSON object", NULL },
-                                 [FLAG_TENSORS] = { "--tensors", false, "list every tensor", NULL } };
+                                 [FLAG_TENSORS] = { "--tensors", false, "list every tensor", NULL },
+                                 [FLAG_FEATURES] = { "--features", false, "what the model's graph is made of, in words", NULL } };
     bp_error error = BP_ERROR_INIT;
     if (bp_config_arguments(config, argc, argv, own, N_FLAGS, &error)) return report(&error, EXIT_USAGE);
     if (bp_config_wants_help(config)) {
@@ -211,6 +239,7 @@ static int run(bp_config *config, int argc, char **argv) {
         return 0;
     }
     const char *path = bp_config_text(config, BP_OPT_MODEL);
+    if (path && own[FLAG_FEATURES].value) return show_features(path);
     if (path) return show(path, own[FLAG_JSON].value, own[FLAG_TENSORS].value);
     bp_fail(&error, BP_E_INVALID, "no model given: use -m FILE.gguf");
     return report(&error, EXIT_USAGE);

@@ -6,6 +6,7 @@
 
 #include "core/base/fail.h"
 #include "core/base/log.h"
+#include "core/base/map.h"
 #include "core/base/size.h"
 
 static const bp_architecture architectures[] = {
@@ -138,6 +139,24 @@ static void add_inputs(const bp_model *model, const bp_cache_shape *cache, bp_bu
     in->rope_factors = rope_factors(model, b, in->n_context);
 }
 
+/* Tensors that no node reads: layers that draft tokens, what other programs keep beside the weights. */
+static void log_unused(const bp_model *model, const bp_graph *graph) {
+    bp_map used = { 0 };
+    bp_text names = { 0 };
+    for (uint32_t i = 0; i < graph->n_values; i++) {
+        const bp_value *v = bp_graph_value(graph, i);
+        if (v->role == BP_ROLE_WEIGHT) bp_map_add(&used, v->name, strlen(v->name), i);
+    }
+    for (uint64_t i = 0; i < bp_gguf_n_tensors(model->file); i++) {
+        const char *name = bp_gguf_tensor_at(model->file, i)->name;
+        uint32_t value;
+        if (!bp_map_find(&used, name, strlen(name), &value)) bp_text_format(&names, " %s", name);
+    }
+    if (names.size) bp_log(BP_LOG_INFO, "%s: tensors that %s does not use:%s", bp_gguf_path(model->file), model->architecture->name, bp_text_get(&names));
+    bp_text_free(&names);
+    bp_map_free(&used);
+}
+
 bp_status bp_model_graph(const bp_model *model, const bp_cache_shape *cache, const bp_graph_output *output, bp_builder **builder,
                          bp_graph **graph, bp_error *error) {
     bp_graph_inputs in = { .output = output ? *output : (bp_graph_output){ 0 } };
@@ -157,7 +176,11 @@ bp_status bp_model_graph(const bp_model *model, const bp_cache_shape *cache, con
         bp_fail(error, status, "out of memory while building the graph");
     }
     free(in.k_cache);
-    if (status) bp_builder_free(b);
-    else *builder = b;
-    return status;
+    if (status) {
+        bp_builder_free(b);
+        return status;
+    }
+    log_unused(model, *graph);
+    *builder = b;
+    return BP_OK;
 }
