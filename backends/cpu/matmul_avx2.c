@@ -57,7 +57,7 @@ static inline int32_t dot_16(const int8_t *a, const int8_t *b) {
 #include "matmul_panels.h"
 
 const cpu_kernels *cpu_kernels_avx2(void) {
-    static const cpu_kernels kernels = { product_exact, product_rows, product_panels };
+    static const cpu_kernels kernels = { quantise, product_exact, product_rows, product_panels };
     return &kernels;
 }
 #else

@@ -33,7 +33,7 @@ static inline int32_t dot_16(const int8_t *a, const int8_t *b) {
 #include "matmul_tiles.h"
 
 const cpu_kernels *cpu_kernels_avx512(void) {
-    static const cpu_kernels kernels = { product_exact, product_rows, product_tiles };
+    static const cpu_kernels kernels = { quantise, product_exact, product_rows, product_tiles };
     return &kernels;
 }
 #else

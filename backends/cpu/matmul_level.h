@@ -13,6 +13,7 @@ typedef struct cpu_product {
 } cpu_product;
 
 typedef struct cpu_kernels {
+    void (*quantise)(const float *x, int64_t n_in, char *to); /* one token to Q8 */
     void (*exact)(const cpu_product *);  /* F32 activations, any weight */
     void (*rows)(const cpu_product *);   /* Q8 activations, quantised weight of any layout */
     bool (*panels)(const cpu_product *); /* Q8 activations, packed weight; false: no kernel for its type. May be NULL */
@@ -26,6 +27,7 @@ enum { CPU_AMX_TOKENS = 16, CPU_AMX_ROOM = (256 + 1024) << 10 };
 void cpu_amx_prepare(const float *x, int64_t n_in, int64_t n_tokens, int64_t token, void *prepared);
 bool cpu_amx_product(const cpu_product *, void *room);
 
+const cpu_kernels *cpu_kernels_of(enum cpu_level level);
 const cpu_kernels *cpu_kernels_portable(void);
 const cpu_kernels *cpu_kernels_avx2(void);
 const cpu_kernels *cpu_kernels_avx512(void);

@@ -14,6 +14,6 @@ static inline int32_t dot_16(const int8_t *a, const int8_t *b) {
 #include "matmul_rows.h"
 
 const cpu_kernels *cpu_kernels_portable(void) {
-    static const cpu_kernels kernels = { product_exact, product_rows, NULL };
+    static const cpu_kernels kernels = { quantise, product_exact, product_rows, NULL };
     return &kernels;
 }

@@ -2,6 +2,7 @@
  *   VF         a vector of floats, without alignment; V_LANES floats
  *   V_FMA(a, b, c), V_HALVES(p): a * b + c, and VF from V_LANES halves at p (V_HALVES only where the level has it)
  *   dot_16(const int8_t *a, const int8_t *b): the sum of 16 products */
+#include "activation_loops.h"
 #include "activation_q8.h"
 #include "matmul_level.h"
 #include "pack_panel.h"

@@ -143,10 +143,9 @@ static void finish_scores(const block *b, int64_t row, float *s, int64_t low, in
 /* Scores become weights; those of keys that a row does not see are not read. */
 static void weigh_row(block *b, int64_t row) {
     int64_t low = b->low[row / b->group], high = b->high[row / b->group];
-    float *s = b->scores + row * PIECE + low - b->first, most = -INFINITY;
+    float *s = b->scores + row * PIECE + low - b->first;
     finish_scores(b, row, s, low, high);
-    for (int64_t i = 0; i < high - low; i++) most = s[i] > most || isnan(s[i]) ? s[i] : most;
-    b->most[row] = most;
+    float most = b->most[row] = b->task->device->vec->max(s, high - low);
     if (most == -INFINITY) memset(s, 0, (size_t)(high - low) * sizeof *s);
     b->sum[row] = most == -INFINITY ? 0 : b->task->device->vec->exp_sum(s, most, high - low);
 }

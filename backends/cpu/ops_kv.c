@@ -56,12 +56,14 @@ float cpu_alibi_slope(const bp_attention_params *p, int64_t head) {
     return (float)exp2(-(double)p->alibi * power);
 }
 
-static void write_rows(const cpu_tensor *x, const cpu_tensor *cache, int64_t token, int64_t head, int64_t slot) {
+static void write_rows(const cpu_vec *vec, const cpu_tensor *x, const cpu_tensor *cache, int64_t token, int64_t head, int64_t slot) {
     int64_t size = cache->n[1], heads = cache->n[2], n = cache->n[0];
     if (slot < 0 || slot >= size * cache->n[3]) return;
     int64_t row = (slot / size * heads + head) * size + slot % size;
     char *to = cache->data + (uint64_t)row * bp_row_bytes(cache->type, n);
-    cpu_store_row(cache->type, cpu_f32(x) + token * x->n[0] + head * n, n, to);
+    const float *from = cpu_f32(x) + token * x->n[0] + head * n;
+    if (cache->type == BP_TYPE_F16) vec->to_half(from, (uint16_t *)(void *)to, n);
+    else cpu_store_row(cache->type, from, n, to);
 }
 
 void cpu_run_kv_write(const cpu_task *t, uint32_t thread, uint32_t n_threads) {
@@ -72,8 +74,8 @@ void cpu_run_kv_write(const cpu_task *t, uint32_t thread, uint32_t n_threads) {
     for (int64_t token = s.row0; token < s.row1; token++) {
         int64_t slot = cpu_i32(t->in[2])[token];
         for (int64_t head = s.col0; head < s.col1; head++) {
-            write_rows(t->in[0], t->out[0], token, head, slot);
-            if (t->in[1]) write_rows(t->in[1], t->out[1], token, head, slot);
+            write_rows(t->device->vec, t->in[0], t->out[0], token, head, slot);
+            if (t->in[1]) write_rows(t->device->vec, t->in[1], t->out[1], token, head, slot);
         }
     }
 }

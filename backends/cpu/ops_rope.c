@@ -8,6 +8,7 @@ enum { MAX_PAIRS = 512 };
 static const double PI = 3.14159265358979323846;
 
 typedef struct rotation {
+    double frequency[MAX_PAIRS]; /* of the plain rotation */
     float cosine[MAX_PAIRS], sine[MAX_PAIRS];
 } rotation;
 
@@ -42,7 +43,7 @@ static void rotation_of(const cpu_task *t, int64_t token, rotation *r) {
     yarn_range y = yarn_of(p);
     if (p->yarn_factor != 0) magnitude *= 1 + 0.1 * log(1 / freq_scale);
     for (int64_t i = 0; i < p->n_dims / 2; i++) {
-        double theta = (double)position_of(t, token, i) * pow(p->base, -2.0 * (double)i / p->n_dims);
+        double theta = (double)position_of(t, token, i) * r->frequency[i];
         if (t->in[2]) theta /= cpu_f32(t->in[2])[i];
         double ramp = fmin(1, fmax(0, ((double)i - y.low) / fmax(0.001, y.high - y.low)));
         double mix = p->yarn_factor * (1 - ramp), plain = freq_scale * theta;
@@ -66,6 +67,7 @@ void cpu_run_rope(const cpu_task *t, uint32_t thread, uint32_t n_threads) {
     const bp_rope_params *p = &t->params.rope;
     int64_t heads = t->in[0]->n[0] / p->head_dim, first, last, before = -1;
     rotation r;
+    for (int64_t i = 0; i < p->n_dims / 2; i++) r.frequency[i] = pow(p->base, -2.0 * (double)i / p->n_dims);
     cpu_share(heads * t->in[0]->n[1], thread, n_threads, &first, &last);
     for (int64_t u = first; u < last; u++) {
         if (u / heads != before) rotation_of(t, before = u / heads, &r);

@@ -17,6 +17,8 @@ typedef struct cpu_vec {
                  int64_t step);
     /* acc[i] [dim] += w[i * step + j] v[j] [dim] for each j in turn; the bits of axpy() */
     void (*mix)(const float *w, int64_t step, int64_t n_rows, const float *v, int64_t n_keys, int64_t dim, float *acc);
+    float (*max)(const float *x, int64_t n); /* -INFINITY of none; NaN where one is */
+    void (*to_half)(const float *x, uint16_t *y, int64_t n);
     void (*from_half)(const uint16_t *x, float *y, int64_t n);
     void (*from_q8)(const void *blocks, float *y, int64_t n);
     /* x = exp(x - shift); answers the sum */

@@ -74,6 +74,33 @@ static void vec_scale(float *y, float scale, int64_t n) {
 
 #include "backends/cpu/ops_vec_tiles.h"
 
+static float vec_max(const float *x, int64_t n) {
+    float lane[CPU_LANES], most = -INFINITY;
+    int bad[CPU_LANES] = { 0 }, any = 0;
+    int64_t i = 0;
+    for (int j = 0; j < CPU_LANES; j++) lane[j] = -INFINITY;
+    for (; i + CPU_LANES <= n; i += CPU_LANES) {
+        for (int j = 0; j < CPU_LANES; j++) {
+            lane[j] = x[i + j] > lane[j] ? x[i + j] : lane[j];
+            bad[j] |= x[i + j] != x[i + j];
+        }
+    }
+    for (int j = 0; j < CPU_LANES; j++) most = lane[j] > most ? lane[j] : most, any |= bad[j];
+    for (; i < n; i++) most = x[i] > most ? x[i] : most, any |= x[i] != x[i];
+    return any ? NAN : most;
+}
+
+static void vec_to_half(const float *x, uint16_t *y, int64_t n) {
+    int64_t i = 0;
+#ifdef __F16C__
+    for (; i + 8 <= n; i += 8) {
+        __m128i h = _mm256_cvtps_ph(_mm256_loadu_ps(x + i), _MM_FROUND_TO_NEAREST_INT);
+        _mm_storeu_si128((__m128i *)(void *)(y + i), h);
+    }
+#endif
+    for (; i < n; i++) y[i] = cpu_float_to_half(x[i]);
+}
+
 static void vec_from_half(const uint16_t *x, float *y, int64_t n) {
     int64_t i = 0;
 #ifdef __AVX512F__
@@ -293,6 +320,8 @@ const cpu_vec CPU_VEC_TABLE = {
     .scale = vec_scale,
     .dots = vec_dots,
     .mix = vec_mix,
+    .max = vec_max,
+    .to_half = vec_to_half,
     .from_half = vec_from_half,
     .from_q8 = vec_from_q8,
     .exp_sum = vec_exp_sum,
