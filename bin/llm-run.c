@@ -3,46 +3,40 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "core/base/fail.h"
 #include "core/base/file.h"
 #include "core/base/size.h"
-#include "core/run/sampler.h"
-#include "core/run/session.h"
-#include "core/text/chat.h"
+#include "core/device/cancel.h"
+#include "core/run/conversation.h"
 
-enum { OWN_PROMPT, OWN_FILE, OWN_COUNT, OWN_CHAT, OWN_JSON, OWN_EXPLAIN, OWN_PROFILE, OWN_LIST, OWN_TIMINGS, OWN_SPECIAL,
+enum { OWN_PROMPT, OWN_FILE, OWN_COUNT, OWN_CHAT, OWN_SYSTEM, OWN_JSON, OWN_EXPLAIN, OWN_PROFILE, OWN_LIST, OWN_TIMINGS, OWN_SPECIAL,
        OWN_LOGPROBS };
 enum { MAX_PROMPT_BYTES = 64 << 20, DEFAULT_TOKENS = 128 };
 
-static volatile sig_atomic_t interrupted;
+/* The first Ctrl-C stops the work at hand, a second one the program. */
 static void on_interrupt(int signal_number) {
-    (void)signal_number;
-    interrupted = 1;
+    bp_cancel_set(1);
+    signal(signal_number, SIG_DFL);
 }
 
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+static void listen_to_interrupts(void) {
+    struct sigaction action = { .sa_handler = on_interrupt };
+    bp_cancel_set(0);
+    sigaction(SIGINT, &action, NULL);
 }
 
-typedef struct generation {
+typedef struct printer {
     bp_session *session;
-    bp_sampler *sampler;
-    int64_t limit;
     bool json;
-    uint32_t n_top; /* with JSON: likeliest tokens to print beside each */
+    uint32_t n_top;  /* with JSON: likeliest tokens to print beside each */
     bp_text pending; /* bytes that do not yet end a UTF-8 character */
-    bp_text answer;  /* all bytes, for the history of a chat */
-    int64_t n_prompt, n_made;
-    double prompt_seconds, made_seconds;
-} generation;
+    bp_generation_result total;
+} printer;
 
 /* Write all whole characters of the pending bytes; with `end` the rest as well. */
-static void flush_text(generation *g, bool end) {
+static void flush_text(printer *g, bool end) {
     size_t at = 0;
     while (at < g->pending.size) {
         int n = bp_utf8_length(g->pending.data + at, g->pending.size - at);
@@ -55,138 +49,82 @@ static void flush_text(generation *g, bool end) {
     g->pending.size -= at;
 }
 
-static void add_token_json(const generation *g, bp_text *line, int32_t id, const bp_text *piece, float logprob) {
-    bp_text own = { 0 };
-    if (!piece) bp_token_bytes(g->session->tokenizer, id, true, &own, NULL);
+static void add_token_json(bp_text *line, int32_t id, const char *bytes, size_t n_bytes, float logprob) {
     bp_text_format(line, "\"id\": %d, \"text\": \"", id);
-    bp_text_json(line, bp_text_get(piece ? piece : &own), piece ? piece->size : own.size);
+    bp_text_json(line, bytes, n_bytes);
     bp_text_format(line, "\", \"logprob\": %.6g", (double)logprob);
-    bp_text_free(&own);
 }
 
-static void add_top_json(const generation *g, bp_text *line, const float *logits) {
+static void add_top_json(const printer *g, bp_text *line, const float *logits) {
     static bp_logprob top[BP_MAX_TOP_LOGPROBS];
-    uint32_t n = bp_logprobs_top(logits, (int32_t)g->session->model->hp.n_vocab, top, g->n_top);
+    uint32_t n = bp_logprobs_top(logits, bp_run_n_vocab(g->session->run), top, g->n_top);
     bp_text_adds(line, ", \"top\": [");
     for (uint32_t i = 0; i < n; i++) {
+        bp_text piece = { 0 };
         bp_text_adds(line, i ? ", {" : "{");
-        add_token_json(g, line, top[i].id, NULL, top[i].logprob);
+        bp_token_bytes(g->session->tokenizer, top[i].id, true, &piece, NULL);
+        add_token_json(line, top[i].id, bp_text_get(&piece), piece.size, top[i].logprob);
         bp_text_adds(line, "}");
+        bp_text_free(&piece);
     }
     bp_text_adds(line, "]");
 }
 
-static void print_json(const generation *g, int32_t id, const bp_text *piece, float logprob, const float *logits) {
+static void print_json(const printer *g, const bp_generated *token) {
     bp_text line = { 0 };
     bp_text_adds(&line, "{");
-    add_token_json(g, &line, id, piece, logprob);
-    if (g->n_top) add_top_json(g, &line, logits);
+    add_token_json(&line, token->id, token->bytes, token->n_bytes, token->logprob);
+    if (g->n_top) add_top_json(g, &line, token->logits);
     bp_text_adds(&line, "}\n");
     fputs(bp_text_get(&line), stdout);
     fflush(stdout);
     bp_text_free(&line);
 }
 
-static bp_status show(generation *g, int32_t id, float logprob, const float *logits, bp_error *error) {
-    bp_text piece = { 0 };
-    bp_status status = bp_token_bytes(g->session->tokenizer, id, false, &piece, error);
-    bp_text_add(&g->answer, bp_text_get(&piece), piece.size);
+static bool show(void *self, const bp_generated *token) {
+    printer *g = self;
     if (g->json) {
-        print_json(g, id, &piece, logprob, logits);
+        print_json(g, token);
     } else {
-        bp_text_add(&g->pending, bp_text_get(&piece), piece.size);
+        bp_text_add(&g->pending, token->bytes, token->n_bytes);
         flush_text(g, false);
     }
-    bp_text_free(&piece);
-    return status;
+    return !ferror(stdout);
 }
 
-static bp_status generate(generation *g, const bp_tokens *prompt, bp_error *error) {
-    const float *logits;
-    int32_t id;
-    float logprob = 0;
-    double begin = now();
-    bp_status status = bp_run_feed(g->session->run, BP_SEQUENCE_MAIN, prompt->ids, (int64_t)prompt->count, false, &logits, error);
-    for (size_t i = 0; !status && i < prompt->count; i++) status = bp_sampler_accept_prompt(g->sampler, prompt->ids[i]);
-    g->n_prompt += (int64_t)prompt->count;
-    g->prompt_seconds += now() - begin;
-    begin = now();
-    for (int64_t i = 0; !status && i < g->limit && !interrupted; i++) {
-        status = bp_sampler_next(g->sampler, logits, (int32_t)g->session->model->hp.n_vocab, &id,
-                                 g->json ? &logprob : NULL);
-        if (status) bp_fail(error, status, "the model gave no token to choose: all its logits are NaN or -infinity, or none of them fits the grammar");
-        if (status || bp_token_ends(g->session->tokenizer, id)) break;
-        status = bp_sampler_accept(g->sampler, id);
-        if (!status) status = show(g, id, logprob, logits, error);
-        g->n_made++;
-        if (bp_run_length(g->session->run, BP_SEQUENCE_MAIN) >= bp_run_context(g->session->run)) break;
-        if (!status && i + 1 < g->limit) status = bp_run_feed(g->session->run, BP_SEQUENCE_MAIN, &id, 1, false, &logits, error);
-    }
-    g->made_seconds += now() - begin;
+/* After a generation: the rest of its text, its figures, and a word where the context ended it. */
+static void finish(printer *g, const bp_generation_result *r) {
     if (!g->json) flush_text(g, true);
+    g->total.n_prompt += r->n_prompt;
+    g->total.n_made += r->n_made;
+    g->total.prompt_seconds += r->prompt_seconds;
+    g->total.made_seconds += r->made_seconds;
+    if (r->end == BP_END_CONTEXT) fprintf(stderr, "llm-run: the context of %lld tokens is full (raise --context)\n", (long long)bp_run_context(g->session->run));
+}
+
+/* A generation that Ctrl-C ended before its first token is no failure. */
+static bp_status pass_cancelled(bp_status status) { return status == BP_E_CANCELLED ? BP_OK : status; }
+
+static bp_status chat_turn(printer *g, const bp_generation *how, bp_conversation *c, const char *line, bp_error *error) {
+    bp_generation_result result = { 0 };
+    listen_to_interrupts();
+    bp_status status = bp_conversation_say(c, "user", line, strlen(line), error);
+    if (!status) status = pass_cancelled(bp_conversation_answer(c, how, &result, error));
+    finish(g, &result);
+    if (!g->json) putchar('\n');
     return status;
 }
 
-static bp_status run_prompt(generation *g, const char *text, size_t n, uint32_t flags, bp_error *error) {
-    bp_tokens tokens = { 0 };
-    bp_status status = bp_tokenize(g->session->tokenizer, text, n, flags, &tokens, error);
-    if (!status && !tokens.count) status = bp_fail(error, BP_E_INVALID, "the prompt is empty");
-    if (!status) status = generate(g, &tokens, error);
-    free(tokens.ids);
-    return status;
+/* A word that begins with '/': false ends the conversation. */
+static bool chat_command(bp_conversation *c, const char *line) {
+    if (!strcmp(line, "/quit")) return false;
+    if (!strcmp(line, "/clear")) bp_conversation_clear(c);
+    else if (!strcmp(line, "/help")) fputs("/clear forgets the conversation, /quit ends; Ctrl-C stops an answer\n", stderr);
+    else fprintf(stderr, "unknown command %s: try /help\n", line);
+    return true;
 }
 
-/* A conversation: messages as the template gets them. */
-typedef struct conversation {
-    bp_chat *chat;
-    json_t *messages;
-} conversation;
-
-static bp_status say(conversation *c, const char *role, const char *content, size_t n, bp_error *error) {
-    json_t *text = json_stringn(content, n);
-    if (!text) return bp_fail(error, BP_E_INVALID, "the message of the %s is not valid UTF-8", role);
-    if (json_array_append_new(c->messages, json_pack("{s:s, s:o}", "role", role, "content", text)))
-        return bp_fail(error, BP_E_NO_MEMORY, "out of memory");
-    return BP_OK;
-}
-
-static bp_status render(const conversation *c, bp_text *out, bp_error *error) {
-    json_t *all = json_pack("{s:O, s:n, s:n, s:b}", "messages", c->messages, "tools", "documents", "add_generation_prompt", 1);
-    if (!all) return bp_fail(error, BP_E_NO_MEMORY, "out of memory");
-    bp_status status = bp_chat_render(c->chat, all, out, error);
-    json_decref(all);
-    return status;
-}
-
-/* One turn: the whole conversation is rendered and computed anew. */
-static bp_status chat_turn(generation *g, conversation *c, const char *line, bp_error *error) {
-    bp_text prompt = { 0 };
-    bp_status status = say(c, "user", line, strlen(line), error);
-    if (!status) status = render(c, &prompt, error);
-    uint32_t how = BP_TOKENIZE_SPECIAL;
-    if (!status && bp_chat_has_bos(c->chat, bp_text_get(&prompt), prompt.size)) how |= BP_TOKENIZE_NO_BOS;
-    if (!status) status = bp_run_truncate(g->session->run, BP_SEQUENCE_MAIN, 0, error);
-    bp_sampler_reset(g->sampler);
-    bp_text_clear(&g->answer);
-    if (!status) status = run_prompt(g, bp_text_get(&prompt), prompt.size, how, error);
-    if (!status) status = say(c, "assistant", bp_text_get(&g->answer), g->answer.size, error);
-    bp_text_free(&prompt);
-    interrupted = 0;
-    return status;
-}
-
-/* The model's own template; plain ChatML, said in words, where it has none. */
-static bp_status open_chat(const bp_gguf *file, conversation *c, bp_error *error) {
-    bp_status status = bp_chat_open(file, NULL, &c->chat, error);
-    if (status == BP_E_NOT_FOUND) {
-        fputs("llm-run: the model has no chat template: ChatML is used, which it may not have learned\n", stderr);
-        status = bp_chat_open_chatml(file, &c->chat, error);
-    }
-    c->messages = json_array();
-    return !status && !c->messages ? bp_fail(error, BP_E_NO_MEMORY, "out of memory") : status;
-}
-
-static bp_status hold_conversation(generation *g, conversation *c, bp_error *error) {
+static bp_status hold_conversation(printer *g, const bp_generation *how, bp_conversation *c, bp_error *error) {
     char *line = NULL;
     size_t room = 0;
     bp_status status = BP_OK;
@@ -195,50 +133,50 @@ static bp_status hold_conversation(generation *g, conversation *c, bp_error *err
         ssize_t n = getline(&line, &room, stdin);
         if (n < 0) break;
         while (n > 0 && (line[n - 1] == '\n' || line[n - 1] == '\r')) line[--n] = '\0';
-        if (!strcmp(line, "/quit")) break;
-        if (!strcmp(line, "/help")) {
-            fputs("/clear forgets the conversation, /quit ends; Ctrl-C stops an answer\n", stderr);
-        } else if (!strcmp(line, "/clear")) {
-            json_array_clear(c->messages);
-        } else if (line[0] == '/') {
-            fprintf(stderr, "unknown command %s: try /help\n", line);
-        } else if (n) {
-            status = chat_turn(g, c, line, error);
-            putchar('\n');
-        }
+        if (line[0] == '/' && !chat_command(c, line)) break;
+        if (n && line[0] != '/') status = chat_turn(g, how, c, line, error);
     }
     free(line);
     return status;
 }
 
-static bp_status chat(generation *g, const char *first, bp_error *error) {
-    conversation c = { 0 };
-    bp_status status = open_chat(g->session->model->file, &c, error);
-    if (!status && first) status = chat_turn(g, &c, first, error);
-    if (first) putchar('\n');
-    if (!status && !first) status = hold_conversation(g, &c, error);
-    json_decref(c.messages);
-    bp_chat_free(c.chat);
+static bp_status chat(printer *g, const bp_generation *how, const bp_own_flag *own, bp_error *error) {
+    bp_conversation *c;
+    bool has_template;
+    const char *first = own[OWN_PROMPT].value, *system = own[OWN_SYSTEM].value;
+    bp_status status = bp_conversation_new(g->session, &c, &has_template, error);
+    if (status) return status;
+    if (!has_template) fputs("llm-run: the model has no chat template: ChatML is used, which it may not have learned\n", stderr);
+    if (system) status = bp_conversation_say(c, "system", system, strlen(system), error);
+    if (!status) status = first ? chat_turn(g, how, c, first, error) : hold_conversation(g, how, c, error);
+    bp_conversation_free(c);
     return status;
 }
 
-static bp_status complete(generation *g, const bp_own_flag *own, bp_error *error) {
+static bp_status complete(printer *g, const bp_generation *how, const bp_own_flag *own, bp_error *error) {
     bp_text text = { 0 };
+    bp_tokens ids = { 0 };
+    bp_generation_result result = { 0 };
     bp_status status = BP_OK;
     if (own[OWN_PROMPT].value) bp_text_adds(&text, own[OWN_PROMPT].value);
     else status = bp_file_read(own[OWN_FILE].value ? own[OWN_FILE].value : "-", MAX_PROMPT_BYTES, &text, error);
-    if (!status) status = run_prompt(g, bp_text_get(&text), text.size, own[OWN_SPECIAL].value ? BP_TOKENIZE_SPECIAL : 0, error);
-    if (!g->json) putchar('\n');
+    if (!status) status = bp_tokenize(g->session->tokenizer, bp_text_get(&text), text.size, own[OWN_SPECIAL].value ? BP_TOKENIZE_SPECIAL : 0, &ids, error);
+    listen_to_interrupts();
+    if (!status) status = pass_cancelled(bp_generate(how, ids.ids, (int64_t)ids.count, &result, error));
+    finish(g, &result);
+    if (!status && !g->json) putchar('\n');
+    free(ids.ids);
     bp_text_free(&text);
     return status;
 }
 
-static void print_timings(const generation *g) {
-    fprintf(stderr, "prompt: %lld tokens, %.1f tokens/s; generated: %lld tokens, %.1f tokens/s\n", (long long)g->n_prompt,
-            (double)g->n_prompt / BP_MAX(g->prompt_seconds, 1e-9), (long long)g->n_made, (double)g->n_made / BP_MAX(g->made_seconds, 1e-9));
+static void print_timings(const printer *g) {
+    const bp_generation_result *r = &g->total;
+    fprintf(stderr, "prompt: %lld tokens, %.1f tokens/s; generated: %lld tokens, %.1f tokens/s\n", (long long)r->n_prompt,
+            (double)r->n_prompt / BP_MAX(r->prompt_seconds, 1e-9), (long long)r->n_made, (double)r->n_made / BP_MAX(r->made_seconds, 1e-9));
 }
 
-static bp_status read_logprobs(generation *g, const char *value, bp_error *error) {
+static bp_status read_logprobs(printer *g, const char *value, bp_error *error) {
     if (!value) return BP_OK;
     char *end;
     long n = strtol(value, &end, 10);
@@ -249,33 +187,43 @@ static bp_status read_logprobs(generation *g, const char *value, bp_error *error
     return BP_OK;
 }
 
+static bp_status read_limit(const char *value, int64_t *limit, bp_error *error) {
+    char *end;
+    *limit = DEFAULT_TOKENS;
+    if (!value) return BP_OK;
+    *limit = strtoll(value, &end, 10);
+    if (*end || end == value || *limit < -1) return bp_fail(error, BP_E_INVALID, "-n '%s' is not a number of tokens", value);
+    if (*limit == -1) *limit = INT64_MAX;
+    return BP_OK;
+}
+
+static bp_status use_model(printer *g, bp_generation *how, const bp_own_flag *own, bp_error *error) {
+    const bp_sampler_settings settings = bp_sampler_settings_from(g->session->config);
+    how->run = g->session->run, how->tokenizer = g->session->tokenizer, how->logprobs = g->json, how->each = show, how->self = g;
+    if (own[OWN_EXPLAIN].value) {
+        bp_run_explain(how->run, stdout);
+        return BP_OK;
+    }
+    bp_status status = bp_sampler_new(&settings, how->tokenizer, &how->sampler, error);
+    if (!status && own[OWN_PROFILE].value) status = bp_run_profile(how->run, true, error);
+    if (!status) status = own[OWN_CHAT].value ? chat(g, how, own, error) : complete(g, how, own, error);
+    if (!status && (own[OWN_TIMINGS].value || isatty(STDERR_FILENO))) print_timings(g);
+    if (!status && own[OWN_PROFILE].value) bp_run_profile_print(how->run, stderr);
+    bp_sampler_free(how->sampler);
+    return status;
+}
+
 static bp_status run(bp_config *config, const bp_own_flag *own, bp_error *error) {
     if (own[OWN_LIST].value) return bp_plugin_list(config, stdout, error);
     bp_session session;
-    generation g = { .session = &session, .limit = DEFAULT_TOKENS, .json = own[OWN_JSON].value };
-    if (own[OWN_COUNT].value) {
-        char *end;
-        g.limit = strtoll(own[OWN_COUNT].value, &end, 10);
-        if (*end || end == own[OWN_COUNT].value || g.limit < -1) return bp_fail(error, BP_E_INVALID, "-n '%s' is not a number of tokens", own[OWN_COUNT].value);
-        if (g.limit == -1) g.limit = INT64_MAX;
-    }
-    bp_status status = read_logprobs(&g, own[OWN_LOGPROBS].value, error);
+    printer g = { .session = &session, .json = own[OWN_JSON].value };
+    bp_generation how = { .sequence = BP_SEQUENCE_MAIN };
+    bp_status status = read_limit(own[OWN_COUNT].value, &how.limit, error);
+    if (!status) status = read_logprobs(&g, own[OWN_LOGPROBS].value, error);
+    if (!status) status = bp_session_open(config, true, &session, error);
     if (status) return status;
-    status = bp_session_open(config, true, &session, error);
-    if (status) return status;
-    bp_sampler_settings settings = bp_sampler_settings_from(config);
-    status = bp_sampler_new(&settings, session.tokenizer, &g.sampler, error);
-    if (own[OWN_EXPLAIN].value) {
-        bp_run_explain(session.run, stdout);
-    } else if (!status) {
-        if (own[OWN_PROFILE].value) status = bp_run_profile(session.run, true, error);
-        if (!status) status = own[OWN_CHAT].value ? chat(&g, own[OWN_PROMPT].value, error) : complete(&g, own, error);
-        if (!status && (own[OWN_TIMINGS].value || isatty(STDERR_FILENO))) print_timings(&g);
-        if (!status && own[OWN_PROFILE].value) bp_run_profile_print(session.run, stderr);
-    }
-    bp_sampler_free(g.sampler);
+    status = use_model(&g, &how, own, error);
     bp_text_free(&g.pending);
-    bp_text_free(&g.answer);
     bp_session_close(&session);
     return status;
 }
@@ -286,6 +234,7 @@ int main(int argc, char **argv) {
         [OWN_FILE] = { "-f,--file", true, "read the text from a file (-: stdin, the default)", NULL },
         [OWN_COUNT] = { "-n,--n-predict", true, "tokens to generate at most (default 128; -1: to the context's end)", NULL },
         [OWN_CHAT] = { "--chat", false, "hold a conversation", NULL },
+        [OWN_SYSTEM] = { "--system", true, "with --chat: the system's message", NULL },
         [OWN_JSON] = { "--json", false, "print one JSON object a token: id, text, logprob", NULL },
         [OWN_EXPLAIN] = { "--explain", false, "print where everything runs, and end", NULL },
         [OWN_PROFILE] = { "--profile", false, "print the time of each op at the end", NULL },
@@ -298,8 +247,6 @@ int main(int argc, char **argv) {
     bp_error error = BP_ERROR_INIT;
     bool done;
     int exit_status = bp_command_begin(argc, argv, "continue a text with a language model", own, BP_COUNT(own), &config, &done);
-    struct sigaction action = { .sa_handler = on_interrupt, .sa_flags = SA_RESETHAND };
-    sigaction(SIGINT, &action, NULL);
     if (!done && run(config, own, &error)) exit_status = bp_command_fail("llm-run", &error);
     bp_config_free(config);
     return exit_status;

@@ -1,6 +1,7 @@
 /* The engine interface: include/backplane/engine.h. */
 #include "backplane/engine.h"
 
+#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,6 +9,7 @@
 #include "core/base/size.h"
 #include "core/run/generate.h"
 #include "core/run/session.h"
+#include "core/text/chat.h"
 
 enum { MAX_FLAGS = 4096 };
 
@@ -92,6 +94,28 @@ bp_status bp_engine_detokenize(bp_engine *e, const int32_t *ids, uint64_t n, uin
     bp_status status = bp_detokenize(e->session.tokenizer, ids, n, flags & BP_TEXT_SPECIAL, &e->text, error);
     *text = bp_text_get(&e->text);
     *n_bytes = status ? 0 : e->text.size;
+    return status;
+}
+
+static bp_status open_chat(const bp_gguf *file, bp_chat **chat, bp_error *error) {
+    bp_status status = bp_chat_open(file, NULL, chat, error);
+    return status == BP_E_NOT_FOUND ? bp_chat_open_chatml(file, chat, error) : status;
+}
+
+bp_status bp_engine_render_chat(bp_engine *e, const char *variables, const char **text, uint64_t *n_bytes, uint32_t *has_bos, bp_error *error) {
+    bp_chat *chat = NULL;
+    json_error_t where;
+    json_t *all = json_loads(variables, JSON_REJECT_DUPLICATES, &where);
+    bp_status status = all ? BP_OK : bp_fail(error, BP_E_INVALID, "the variables are no JSON: line %d, column %d: %s", where.line, where.column, where.text);
+    if (!status && !json_is_object(all)) status = bp_fail(error, BP_E_INVALID, "the variables are no JSON object");
+    if (!status) status = open_chat(e->session.model->file, &chat, error);
+    bp_text_clear(&e->text);
+    if (!status) status = bp_chat_render(chat, all, &e->text, error);
+    *text = bp_text_get(&e->text);
+    *n_bytes = status ? 0 : e->text.size;
+    if (!status && has_bos) *has_bos = bp_chat_has_bos(chat, *text, *n_bytes);
+    bp_chat_free(chat);
+    json_decref(all);
     return status;
 }
 

@@ -58,6 +58,13 @@ BP_API bp_status bp_engine_tokenize(bp_engine *engine, const char *text, uint64_
 BP_API bp_status bp_engine_detokenize(bp_engine *engine, const int32_t *ids, uint64_t n, uint32_t flags, const char **text,
                                       uint64_t *n_bytes, bp_error *error);
 
+/* Render a conversation by the model's chat template (ChatML where it has none). variables: a JSON object as transformers'
+ * apply_chat_template takes it: "messages" (OpenAI's form), "tools", "add_generation_prompt", … *text [*n_bytes],
+ * zero-terminated, valid until the next call of this or of detokenize. Tokenize it with BP_TEXT_SPECIAL, and BP_TEXT_NO_BOS
+ * where *has_bos (may be NULL) is 1. */
+BP_API bp_status bp_engine_render_chat(bp_engine *engine, const char *variables, const char **text, uint64_t *n_bytes,
+                                       uint32_t *has_bos, bp_error *error);
+
 /* Sequences: texts whose computed state is kept. Number 0 is open from the start. Tokens are appended by compute and
  * generate. A fork shares the memory of what it was forked from until either grows. BP_E_REFUSED: all are open. */
 BP_API bp_status bp_engine_sequence_open(bp_engine *engine, int32_t *sequence, bp_error *error);

@@ -49,6 +49,7 @@ with tempfile.TemporaryDirectory() as top:
     done = run(app, SMOLLM2, "The capital of France is", "--backend", "cpu", env={**os.environ, "LD_LIBRARY_PATH": lib}, cwd=top)
     check("an application generates", done.returncode == 0 and "Paris" in done.stdout.splitlines()[0], done.stdout + done.stderr)
     check("a fork continues likewise", done.stdout.splitlines()[-1:] == [" Paris"], done.stdout)
+    check("an application renders a chat", "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n" in done.stderr, done.stderr)
     done = run(app, "/nonexistent.gguf", "x", env={**os.environ, "LD_LIBRARY_PATH": lib}, cwd=top)
     check("an error is a sentence", done.returncode == 1 and "nonexistent.gguf" in done.stderr, done.stderr)
     symbols = run("nm", "-D", "--defined-only", os.path.join(lib, "libbackplane.so")).stdout.splitlines()

@@ -52,6 +52,10 @@ int main(int argc, char **argv) {
     printf("%s\n", text);
     if (bp_engine_compute(engine, NULL, 0, &logits, &error) == BP_OK) return 3;
     bp_engine_sequence_close(engine, fork);
+    if (bp_engine_render_chat(engine, "{\"messages\": [{\"role\": \"user\", \"content\": \"Hi\"}], \"add_generation_prompt\": true}", &text, &n_bytes, NULL,
+                              &error))
+        return fail(&error);
+    fputs(text, stderr);
     bp_engine_close(engine);
     return 0;
 }
