@@ -84,6 +84,13 @@ static int by_bytes(const void *x, const void *y) {
 
 enum { MAX_SHARED = 512 /* bytes of a literal that may share beginnings: bounds the depth of literals() */ };
 
+/* The literal that a part is, by itself or as the only part of a sequence; NULL: it is something else. */
+static const bp_expr *literal_of(const bp_expr *exprs, uint32_t part) {
+    while ((exprs[part].kind == BP_X_SEQUENCE || exprs[part].kind == BP_X_CHOICE) && exprs[part].first == exprs[part].last && exprs[part].first)
+        part = exprs[part].first;
+    return exprs[part].kind == BP_X_LITERAL && exprs[part].n && exprs[part].n <= MAX_SHARED ? &exprs[part] : NULL;
+}
+
 static uint32_t choice(building *b, uint32_t expr, uint32_t next) {
     const bp_expr *exprs = b->r->exprs;
     size_t n = 0, n_literals = 0;
@@ -93,8 +100,9 @@ static uint32_t choice(building *b, uint32_t expr, uint32_t next) {
     uint32_t node = DEAD;
     for (uint32_t part = exprs[expr].first; part; part = exprs[part].next) {
         if (!(b->facts[part] & BP_FACT_ENDS)) continue;
-        if (exprs[part].kind == BP_X_LITERAL && exprs[part].n && exprs[part].n <= MAX_SHARED) {
-            l[n_literals++] = &exprs[part];
+        l[n_literals] = literal_of(exprs, part);
+        if (l[n_literals]) {
+            n_literals++;
             continue;
         }
         uint32_t other = build(b, part, next);

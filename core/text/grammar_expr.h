@@ -13,7 +13,7 @@
 #include "core/base/map.h"
 
 enum {
-    BP_EXPR_MAX = 1 << 20,     /* expressions of a grammar */
+    BP_EXPR_MAX = 1 << 18,     /* expressions of a grammar */
     BP_EXPR_MAX_DEPTH = 512,   /* expressions within each other */
     BP_GRAMMAR_MAX_TEXT = 1 << 20, /* bytes of a grammar, schema or regular expression */
 };

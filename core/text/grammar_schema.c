@@ -33,6 +33,13 @@ uint32_t bp_schema_fail(bp_schema *s, bp_status status, const char *keyword, con
                          keyword ? keyword : "", words);
 }
 
+bool bp_schema_work(bp_schema *s, size_t amount) {
+    s->work += amount;
+    if (s->work <= BP_SCHEMA_MAX_WORK) return !s->r->status;
+    bp_schema_fail(s, BP_E_REFUSED, NULL, "the schema is too large once its parts are put together");
+    return false;
+}
+
 static void add_pointer_token(bp_text *to, const char *name) {
     bp_text_adds(to, "/");
     for (; *name; name++) {
@@ -150,6 +157,12 @@ static uint32_t constant(bp_schema *s, const json_t *value) {
     return made;
 }
 
+static json_t *without(const json_t *schema, const char *keyword) {
+    json_t *copy = json_copy((json_t *)schema);
+    if (copy) json_object_del(copy, keyword);
+    return copy;
+}
+
 static void add_constant(bp_schema *s, const json_t *schema, const json_t *value, uint32_t whole) {
     bool sure = true;
     if (!bp_schema_allows(s, schema, value, &sure)) return;
@@ -162,8 +175,13 @@ static uint32_t constants(bp_schema *s, const json_t *schema) {
     uint32_t whole = bp_expr_new(s->r, BP_X_CHOICE);
     size_t i;
     if (list && !json_is_array(list)) return bp_schema_fail(s, BP_E_INVALID, "enum", "should be an array");
-    if (only) add_constant(s, schema, only, whole);
-    else json_array_foreach(list, i, item) add_constant(s, schema, item, whole);
+    if (only) {
+        add_constant(s, schema, only, whole);
+        return whole;
+    }
+    json_t *rest = without(schema, "enum");
+    json_array_foreach(list, i, item) add_constant(s, rest, item, whole);
+    json_decref(rest);
     return whole;
 }
 
@@ -199,12 +217,6 @@ static uint32_t reference(bp_schema *s, const char *ref) {
     s->path = path;
     if (!s->r->status) s->r->rules[rule].expr = expr;
     return bp_expr_rule(s->r, rule);
-}
-
-static json_t *without(const json_t *schema, const char *keyword) {
-    json_t *copy = json_copy((json_t *)schema);
-    if (copy) json_object_del(copy, keyword);
-    return copy;
 }
 
 /* A schema and another one beside it: both hold. */
@@ -276,7 +288,7 @@ static uint32_t all_of(bp_schema *s, const json_t *schema) {
     enum { MOST = 4096 };
     char *text = json_dumps(schema, JSON_COMPACT | JSON_SORT_KEYS);
     size_t n = text ? strlen(text) : MOST + 1, known = s->r->n_rules;
-    s->work += n / 16;
+    bp_schema_work(s, n / 16);
     uint32_t rule = n <= MOST ? bp_rule_named(s->r, text, n) : bp_rule_new(s->r, "allOf");
     free(text);
     if (s->r->status || s->r->n_rules == known) return bp_expr_rule(s->r, rule);
@@ -290,8 +302,7 @@ static void check_keywords(bp_schema *s, const json_t *schema) {
     const json_t *value;
     json_object_foreach((json_t *)schema, name, value) {
         enum keyword_kind kind = kind_of_keyword(name);
-        if (++s->work > BP_SCHEMA_MAX_WORK)
-            bp_schema_fail(s, BP_E_REFUSED, NULL, "the schema is too large once its parts are put together");
+        bp_schema_work(s, 1);
         if (kind == REFUSED) bp_schema_fail(s, BP_E_UNSUPPORTED, name, "a grammar cannot hold to this keyword");
         if (kind == UNKNOWN && strncmp(name, "x-", 2))
             bp_log(BP_LOG_WARN, "JSON schema, #%s/%s: unknown keyword, which is passed over", bp_text_get(&s->path), name);

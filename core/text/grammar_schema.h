@@ -10,7 +10,7 @@
 enum {
     BP_SCHEMA_MAX_DEPTH = 96,      /* schemas within each other */
     BP_SCHEMA_MAX_WORK = 1 << 18,  /* keywords looked at, with those of merged schemas */
-    BP_SCHEMA_MAX_STATES = 1 << 15, /* of an object's or a number's rules */
+    BP_SCHEMA_MAX_STATES = 1 << 14, /* of an object's or a number's rules */
 };
 
 enum bp_json_kind {
@@ -63,6 +63,9 @@ json_t *bp_schema_merge(bp_schema *s, const json_t *a, const json_t *b);
 json_t *bp_schema_both(const json_t *a, const json_t *b);
 /* Whether texts made for a can never fit b; to tell the branches of oneOf apart. */
 bool bp_schema_apart(bp_schema *s, const json_t *a, const json_t *b);
+
+/* Count work that is not a keyword; false, with the error said, where it is too much. */
+bool bp_schema_work(bp_schema *s, size_t amount);
 
 /* True where a schema says nothing but what `keyword` says, notes aside. */
 bool bp_schema_only(const json_t *schema, const char *keyword);

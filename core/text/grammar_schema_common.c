@@ -86,7 +86,7 @@ static const json_t *by_anchor(bp_schema *s, const json_t *at, const char *name,
     const json_t *found = NULL, *part;
     const char *key;
     size_t i;
-    if (depth > BP_SCHEMA_MAX_DEPTH || ++s->work > BP_SCHEMA_MAX_WORK) return NULL;
+    if (depth > BP_SCHEMA_MAX_DEPTH || !bp_schema_work(s, 1)) return NULL;
     if (json_is_array(at)) json_array_foreach(at, i, part) if (!found) found = by_anchor(s, part, name, depth + 1);
     if (!json_is_object(at)) return found;
     const char *anchor = json_string_value(json_object_get(at, "$anchor"));
@@ -97,6 +97,7 @@ static const json_t *by_anchor(bp_schema *s, const json_t *at, const char *name,
 
 const json_t *bp_schema_target(bp_schema *s, const char *ref) {
     const char *id = json_string_value(json_object_get(s->root, "$id"));
+    if (!bp_schema_work(s, 4)) return NULL;
     size_t n = id ? strcspn(id, "#") : 0;
     const char *local = n && !strncmp(ref, id, n) && (!ref[n] || ref[n] == '#') ? ref + n : ref;
     if (*local && *local != '#')

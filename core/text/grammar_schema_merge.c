@@ -68,8 +68,7 @@ static void common_values(merging *m) {
     json_t *list = json_array();
     const json_t *item;
     size_t i;
-    m->s->work += json_array_size(m->x) * json_array_size(m->y) / 16;
-    if (m->s->work <= BP_SCHEMA_MAX_WORK)
+    if (bp_schema_work(m->s, json_array_size(m->x) * json_array_size(m->y) / 16))
         json_array_foreach(m->x, i, item) if (listed(m->y, item)) json_array_append(list, (json_t *)item);
     put(m, "enum", list);
 }
@@ -84,13 +83,13 @@ static void names(merging *m) {
     json_t *list = json_copy((json_t *)m->x);
     const json_t *item;
     size_t i;
-    m->s->work += json_array_size(m->x) * json_array_size(m->y) / 16;
-    if (m->s->work <= BP_SCHEMA_MAX_WORK)
+    if (bp_schema_work(m->s, json_array_size(m->x) * json_array_size(m->y) / 16))
         json_array_foreach(m->y, i, item) if (!listed(list, item)) json_array_append(list, (json_t *)item);
     put(m, "required", list);
 }
 
 static void join(merging *m) {
+    bp_schema_work(m->s, json_array_size(m->x) + json_array_size(m->y));
     json_t *list = json_copy((json_t *)m->x);
     if (json_is_array(m->x) && json_is_array(m->y)) json_array_extend(list, (json_t *)m->y);
     put(m, m->name, list);
@@ -147,7 +146,7 @@ static void add_properties(merging *m, const json_t *one, const json_t *other, j
         const json_t *second = json_object_get(theirs, name);
         if (json_object_get(out, name)) continue;
         if (!second) second = rest ? rest : json_true();
-        if (++m->s->work > BP_SCHEMA_MAX_WORK) break;
+        if (!bp_schema_work(m->s, 1)) break;
         json_object_set_new(out, name, bp_schema_both(value, second));
     }
 }
@@ -211,8 +210,7 @@ static json_t *merge_objects(bp_schema *s, const json_t *a, const json_t *b) {
     merging m = { .s = s, .a = a, .b = b, .out = json_copy((json_t *)a) };
     json_object_foreach((json_t *)b, m.name, m.y) {
         m.x = json_object_get(a, m.name);
-        if (++s->work > BP_SCHEMA_MAX_WORK) bp_schema_fail(s, BP_E_REFUSED, NULL, "the schema is too large once its parts are put together");
-        if (s->r->status) break;
+        if (!bp_schema_work(s, 1)) break;
         if (m.x) combine(&m);
         else if (strcmp(m.name, "nullable")) put(&m, m.name, json_incref((json_t *)m.y));
     }
@@ -220,7 +218,7 @@ static json_t *merge_objects(bp_schema *s, const json_t *a, const json_t *b) {
     if (!json_object_get(a, "type") && json_object_get(b, "nullable")) json_object_set(m.out, "nullable", json_object_get(b, "nullable"));
     objects(&m);
     arrays(&m);
-    s->work += json_object_size(m.out);
+    bp_schema_work(s, 8 + json_object_size(m.out) + json_object_size(json_object_get(m.out, "properties")));
     if (!s->r->status) return m.out;
     json_decref(m.out);
     return NULL;
@@ -263,7 +261,7 @@ static bool values_apart(bp_schema *s, const json_t *a, const json_t *b) {
     size_t i;
     bool apart = list != NULL, sure;
     json_array_foreach(list, i, item) {
-        if (++s->work > BP_SCHEMA_MAX_WORK) apart = false;
+        if (!bp_schema_work(s, 1)) apart = false;
         if (apart && bp_schema_allows(s, b, item, &sure)) apart = false;
     }
     json_decref(list);
@@ -314,7 +312,7 @@ static bool ranges_apart(const json_t *a, const json_t *b, const char *least, co
 bool bp_schema_apart(bp_schema *s, const json_t *a, const json_t *b) {
     a = plain(s, a);
     b = plain(s, b);
-    if (++s->work > BP_SCHEMA_MAX_WORK) return false;
+    if (!bp_schema_work(s, 1)) return false;
     if (json_is_false(a) || json_is_false(b)) return true;
     if (!json_is_object(a) || !json_is_object(b) || s->r->status) return false;
     if (values_apart(s, a, b) || values_apart(s, b, a)) return true;

@@ -236,7 +236,7 @@ static bool read_bound(bp_schema *s, const json_t *schema, const char *keyword, 
 
 static bool read_divisor(bp_schema *s, const json_t *schema, digits *g) {
     const json_t *value = json_object_get(schema, "multipleOf");
-    enum { MOST = 20000 };
+    enum { MOST = 4000 };
     decimal read;
     g->divisor = 1;
     if (!value) return true;

@@ -137,7 +137,7 @@ static bool is_new(bp_states *s, bp_place place) {
     bool room = bp_grow(&found, &s->room_found, s->n_found + 1, sizeof *s->found);
     s->found = found;
     if (!room || !room_in(s, &s->seen, place_hash)) return fail(s, BP_E_NO_MEMORY);
-    if (s->n_found >= 4 * BP_STATE_MAX_PLACES) return fail(s, BP_E_REFUSED);
+    if (s->n_found >= 16 * BP_STATE_MAX_PLACES) return fail(s, BP_E_REFUSED);
     size_t mask = s->seen.n_slots - 1, at = bp_hash(&place, sizeof place) & mask;
     for (; s->seen.slots[at]; at = (at + 1) & mask)
         if (!memcmp(&s->found[s->seen.slots[at] - 1], &place, sizeof place)) return false;
