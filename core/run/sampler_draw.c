@@ -21,13 +21,13 @@ static size_t draw(bp_sampler *sampler, const bp_candidates *c) {
     return chosen;
 }
 
-/* In bits; the candidates are sorted. */
-static double surprise(const bp_candidates *c, size_t i, double total) {
-    return log2(total) - (c->items[i].logit - c->items[0].logit) / log(2);
+/* Of a logit, in bits; total: of the weights. */
+static double surprise(double logit, double greatest, double total) {
+    return log2(total) + (greatest - logit) / log(2);
 }
 
 /* Version 1: k such that the likeliest k tokens, Zipf-distributed, have the surprise mu. */
-static size_t mirostat_k(const bp_sampler *sampler, const bp_candidates *c, double n_vocab) {
+static size_t zipf_k(const bp_sampler *sampler, const bp_candidates *c, double n_vocab) {
     double products = 0, squares = 0;
     for (size_t i = 0; i + 1 < BP_MIN(c->n, (size_t)MIROSTAT_TOKENS); i++) {
         double t = log((double)(i + 2) / (double)(i + 1)), b = c->items[i].logit - c->items[i + 1].logit;
@@ -39,22 +39,32 @@ static size_t mirostat_k(const bp_sampler *sampler, const bp_candidates *c, doub
     return k >= 1 && k < (double)c->n ? (size_t)k : k < 1 ? 1 : c->n;
 }
 
-/* Version 2: the tokens of at most the surprise mu. */
-static size_t mirostat_2(const bp_sampler *sampler, const bp_candidates *c, double total) {
+static void cut_1(const bp_sampler *sampler, bp_candidates *c, double n_vocab) {
+    bp_candidates_sort(c, MIROSTAT_TOKENS);
+    size_t k = zipf_k(sampler, c, n_vocab);
+    bp_candidates_sort(c, k);
+    c->n = k;
+}
+
+/* Version 2: the tokens of at most the surprise mu, and the likeliest. */
+static void cut_2(const bp_sampler *sampler, bp_candidates *c, double greatest) {
+    bp_candidate best = c->items[bp_candidates_best(c)];
+    double total = bp_candidates_total(c, greatest);
     size_t kept = 0;
-    while (kept < c->n && surprise(c, kept, total) <= sampler->mu) kept++;
-    return BP_MAX(kept, (size_t)1);
+    for (size_t i = 0; i < c->n; i++)
+        if (surprise(c->items[i].logit, greatest, total) <= sampler->mu) c->items[kept++] = c->items[i];
+    if (!kept) c->items[kept++] = best;
+    c->n = kept;
 }
 
 static size_t mirostat(bp_sampler *sampler, bp_candidates *c, double n_vocab) {
     const bp_sampler_settings *s = &sampler->settings;
-    bp_candidates_sort(c, c->n);
-    double greatest = c->items[0].logit;
+    double greatest = c->items[bp_candidates_best(c)].logit;
     if (!isfinite(greatest)) return draw(sampler, c);
-    double total = bp_candidates_total(c, greatest);
-    c->n = s->mirostat == 1 ? mirostat_k(sampler, c, n_vocab) : mirostat_2(sampler, c, total);
+    if (s->mirostat == 1) cut_1(sampler, c, n_vocab);
+    else cut_2(sampler, c, greatest);
     size_t chosen = draw(sampler, c);
-    double seen = surprise(c, chosen, bp_candidates_total(c, greatest));
+    double seen = surprise(c->items[chosen].logit, greatest, bp_candidates_total(c, greatest));
     sampler->mu -= s->mirostat_eta * (seen - s->mirostat_tau);
     return chosen;
 }

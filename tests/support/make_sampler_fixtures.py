@@ -139,17 +139,18 @@ def draws(rng, s, n=40):
     for _ in range(n):
         ids, y = np.arange(N), x.astype(np.float64) / s["temperature"]
         if s.get("mirostat"):
-            ids, y = sort(ids, y)
-            p = softmax(y)
             if s["mirostat"] == 2:
-                keep = max(int((-np.log2(p) <= mu).sum()), 1)
+                keep = -np.log2(softmax(y)) <= mu
+                keep = keep if keep.any() else np.arange(N) == np.argmax(y)
             else:
+                ids, y = sort(ids, y)
+                p = softmax(y)
                 i = np.arange(min(N, 100) - 1)
                 t, b = np.log((i + 2) / (i + 1)), np.log(p[i] / p[i + 1])
                 zipf = (t * b).sum() / (t * t).sum()
                 k = ((zipf - 1) * 2 ** mu / (1 - N ** -(zipf - 1))) ** (1 / zipf)
-                keep = min(max(int(k), 1), N)
-            ids, y = ids[:keep], y[:keep]
+                keep = slice(min(max(int(k), 1), N))
+            ids, y = ids[keep], y[keep]
         p = softmax(y)
         at = draw(seed, drawn, p)
         drawn += 1
