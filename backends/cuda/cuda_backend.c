@@ -67,7 +67,7 @@ static bp_status devices(uint32_t *count, const char **why, bp_error *error) {
     (void)error;
     *count = 0;
     if (why) *why = NULL;
-    const cuda_driver *cu = cuda_driver_open(&reason);
+    const cuda_driver *cu = cuda_driver_open(the_host, &reason);
     CUresult result = cu ? cu->Init(0) : CUDA_SUCCESS;
     if (cu && result == CUDA_SUCCESS) result = cu->DeviceGetCount(&n);
     if (cu && result != CUDA_SUCCESS && result != CUDA_ERROR_NO_DEVICE) {

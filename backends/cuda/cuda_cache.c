@@ -1,4 +1,6 @@
+#ifndef _GNU_SOURCE
 #define _GNU_SOURCE
+#endif
 #include "backends/cuda/cuda_cache.h"
 
 #include <dirent.h>

@@ -98,7 +98,7 @@ bp_status cuda_open(const bp_host *host, uint32_t index, uint32_t card, bp_devic
     pthread_mutex_init(&d->lock, NULL);
     d->host = host;
     d->index = index;
-    d->cu = cuda_driver_open(&why);
+    d->cu = cuda_driver_open(host, &why);
     d->nvrtc = d->cu ? cuda_nvrtc_open(host, &why) : NULL;
     bp_status s = d->nvrtc ? configure(d, &modules, error) : cuda_fail(error, BP_E_NOT_FOUND, "cuda: %s", why);
     if (!s) s = begin(d, card, &modules, error);

@@ -55,14 +55,21 @@ static void *open_toolkit(const bp_host *host, const char *const *names, size_t 
 
 #define X(member, function) table.member = (__typeof__(table.member))find(&o, TEXT(function));
 
-const cuda_driver *cuda_driver_open(const char **why) {
+/* Where [backend.cuda] libraries says, if it is there, else where the linker looks. */
+static void *open_driver(const bp_host *host) {
+    const char *own = host && host->config ? host->config(host->self, "libraries") : NULL;
+    void *library = own ? open_in(own, "libcuda.so.1") : NULL;
+    return library ? library : open_in(NULL, "libcuda.so.1");
+}
+
+const cuda_driver *cuda_driver_open(const bp_host *host, const char **why) {
     static cuda_driver table;
     static opening o;
     static bool tried;
     pthread_mutex_lock(&open_lock);
     if (!tried) {
         tried = true;
-        o.good = (o.library = open_in(NULL, "libcuda.so.1")) != NULL;
+        o.good = (o.library = open_driver(host)) != NULL;
         if (!o.good) snprintf(o.why, sizeof o.why, "there is no NVIDIA driver (libcuda.so.1) on this machine");
         if (o.good) {
 #include "backends/cuda/cuda_driver.def"

@@ -31,7 +31,7 @@ typedef struct cuda_blas {
 
 /* The tables, opened on first use and kept; NULL, and *why a sentence that lives as long as the process, where a library
  * or a function of it is missing. Any thread. host: where [backend.cuda] libraries = FOLDER is asked for. */
-const cuda_driver *cuda_driver_open(const char **why);
+const cuda_driver *cuda_driver_open(const bp_host *host, const char **why);
 const cuda_nvrtc *cuda_nvrtc_open(const bp_host *host, const char **why);
 const cuda_blas *cuda_blas_open(const bp_host *host, const char **why);
 

@@ -38,6 +38,13 @@ static inline uint32_t pick_bytes(uint32_t a, uint32_t b, uint32_t which) {
 static __device__ __forceinline__ uint32_t pick_bytes(uint32_t a, uint32_t b, uint32_t which) { return __byte_perm(a, b, which); }
 
 /* Weights are read once: they need not stay in the first cache. Volatile keeps them before the wait above. */
+#if defined(BP_EMULATED)
+static inline uint4 load_weight16(const uint8_t *at) { return *(const uint4 *)at; }
+static inline uint2 load_weight8(const uint8_t *at) { return *(const uint2 *)at; }
+static inline uint32_t load_weight4(const uint8_t *at) { return *(const uint32_t *)at; }
+static inline uint32_t load_weight2(const uint8_t *at) { return *(const uint16_t *)at; }
+static inline uint32_t load_weight1(const uint8_t *at) { return *(const uint8_t *)at; }
+#else
 static __device__ __forceinline__ uint4 load_weight16(const uint8_t *at) {
     uint4 v;
     asm volatile("ld.global.nc.L1::no_allocate.v4.u32 {%0, %1, %2, %3}, [%4];"
@@ -64,12 +71,11 @@ static __device__ __forceinline__ uint32_t load_weight1(const uint8_t *at) {
     asm volatile("ld.global.nc.u8 %0, [%1];" : "=r"(v) : "l"(at));
     return v;
 }
+#endif
 
 /* sum + the four products of signed bytes. */
 static __device__ __forceinline__ int32_t dot4(uint32_t a, uint32_t b, int32_t sum) {
-    int32_t d;
-    asm("dp4a.s32.s32 %0, %1, %2, %3;" : "=r"(d) : "r"(a), "r"(b), "r"(sum));
-    return d;
+    return __dp4a((int)a, (int)b, sum);
 }
 
 #endif

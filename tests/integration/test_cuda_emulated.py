@@ -1,0 +1,108 @@
+"""cuda.so on a card made of the CPU (tests/support/emulated_cuda): tiny models, and what happens when things go wrong.
+
+BP_SLOW=1 also runs all conformance cases and all tiny models.
+
+usage: test_cuda_emulated.py BUILD_DIR
+"""
+import glob
+import json
+import os
+import shutil
+import sys
+import tempfile
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
+from engine import BUILD, FIXTURES, check, command, finish, ini  # noqa: E402
+
+SLOW = os.environ.get("BP_SLOW") == "1"
+EMULATOR = os.path.join(BUILD, "emulator")
+MODEL = os.path.join(FIXTURES, "golden", "llama.gguf")
+KERNELS = tempfile.mkdtemp()
+
+
+def settings(**keys):
+    keys = {"cache_dir": KERNELS, "libraries": EMULATOR, "activations": "f32", **keys}
+    lines = "".join(f"{key} = {value}\n" for key, value in keys.items())
+    return ini(f"[engine]\nbackend = cuda\n[model]\ncache_type = f32\n[backend.cuda]\n{lines}")
+
+
+def run(*words, **env):
+    return command(*words, env=env)
+
+
+def logits(config, model, tokens, *more, **env):
+    return run("llm-logits", "--config", config, "-m", model, "--tokens", ",".join(map(str, tokens)), "--all", *more, **env)
+
+
+def golden(model, cases, chunks, config, label, tolerance):
+    with open(model[:-5] + ".json", encoding="utf-8") as file:
+        wanted = json.load(file)
+    for index, case in enumerate(wanted["cases"][:cases]):
+        std = case.get("logits_std") or wanted["logits_std"]
+        for chunk in chunks:
+            name = f"{os.path.basename(model)} {label} case {index} chunk {chunk}"
+            done = logits(config, model, case["tokens"], "--chunk", str(chunk))
+            if done.returncode:
+                check(name, False, done.stderr[-300:])
+                continue
+            got = json.loads(done.stdout)["logits"]
+            worst = max(abs(a - b) for a, b in zip(got[-1], case["logits_last"])) / std
+            check(name, worst <= tolerance, f"off by {worst:.2e}")
+
+
+def says(name, done, *words, status=1):
+    text = done.stderr + done.stdout
+    check(name, done.returncode == status and all(word in text for word in words), f"{done.returncode}: {text[-400:]}")
+
+
+def damage():
+    """Entries of the kernel cache that are cut or empty are made anew."""
+    files = sorted(glob.glob(os.path.join(KERNELS, "*.cubin")))
+    check("kernels are kept on disk", len(files) > 3, f"{len(files)} files")
+    check("nothing half written is left", not glob.glob(os.path.join(KERNELS, ".part*")))
+    with open(files[0], "r+b") as file:
+        file.truncate(os.path.getsize(files[0]) // 2)
+    with open(files[1], "wb"):
+        pass
+    done = logits(settings(), MODEL, [1, 2, 3])
+    check("a damaged kernel cache does no harm", done.returncode == 0, done.stderr[-300:])
+    check("damaged entries are made anew", os.path.getsize(files[0]) > 1000 and os.path.getsize(files[1]) > 1000)
+
+
+def main():
+    if not os.path.exists(os.path.join(EMULATOR, "libcuda.so.1")) or not shutil.which("g++"):
+        print("skipped: no cuda.so or no g++ here")
+        check("nothing to do", True)
+        finish()
+    says("without a driver the reason is told", run("llm-run", "--config", settings(libraries="/nowhere"), "-m", MODEL, "-p", "a"),
+         "NVIDIA driver")
+    says("the card is listed", run("llm-run", "--config", settings(), "--list-backends"), "emulated card", "compute capability 7.0", status=0)
+    golden(MODEL, 1, (0, 1), settings(), "f32", 1e-4)
+    golden(MODEL, 1, (0,), settings(graphs="always"), "graphs", 1e-4)
+    golden(MODEL, 1, (0, 1), settings(activations="q8"), "q8", 1e-2)
+    says("out of memory is told", logits(settings(), MODEL, [1], "--context", "60000", "--layers", "all", EMULATED_CUDA_MEMORY="1"), "out of memory")
+    says("a card that is too small leaves layers to the processor", logits(settings(), MODEL, [1], "--context", "60000",
+                                                                          EMULATED_CUDA_MEMORY="1"), "run on cpu", status=0)
+    says("the memory limit is told", logits(settings(memory_limit=1), MODEL, [1], "--context", "60000"), "memory_limit")
+    says("a lost device is told", logits(settings(), MODEL, [1], EMULATED_CUDA_LOSE="9"), "illegal memory access", "closed")
+    says("an old card is told", logits(settings(), MODEL, [1], EMULATED_CUDA_CAPABILITY="61"), "compute capability 6.1")
+    says("a wrong card is told", logits(settings(device=3), MODEL, [1]), "device = 3")
+    says("a wrong word is told", logits(settings(activations="f64"), MODEL, [1]), "activations = f64")
+    says("an unknown key is told", logits(settings(aktivations="f32"), MODEL, [1]), "aktivations")
+    damage()
+    if SLOW:
+        for model in sorted(glob.glob(os.path.join(FIXTURES, "golden", "*.gguf"))):
+            golden(model, 2, (0, 7, 1), settings(), "f32", 1e-4)
+        for more in ([], ["--set", "graphs=always"]):
+            done = run("llm-plugin-check", os.path.join(BUILD, "backends", "cuda.so"), "--json", "--set", f"cache_dir={KERNELS}",
+                       "--set", f"libraries={EMULATOR}", *more)
+            report = json.loads(done.stdout)
+            check(f"conformance {more}", done.returncode == 0 and report["executed"] > 2000 and not report["failed"],
+                  str(report["failed"])[:500])
+    else:
+        print("skipped: conformance and all models on the emulated card (BP_SLOW=1 runs them)")
+    shutil.rmtree(KERNELS)
+    finish()
+
+
+main()
