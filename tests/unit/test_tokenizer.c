@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "core/base/file.h"
 #include "core/text/split.h"
@@ -152,6 +153,46 @@ static void test_long(void **state) {
     check_bytes("llama-spm", text, n);
     check_bytes("deepseek-coder", text, n);
     free(text);
+}
+
+/* CPU seconds for n bytes of a piece said again and again, then one letter. */
+static double seconds_for(const bp_tokenizer *t, const char *piece, size_t n) {
+    char *text = malloc(n + 1);
+    bp_tokens tokens = { 0 };
+    assert_non_null(text);
+    for (size_t i = 0; i < n; i++) text[i] = piece[i % strlen(piece)];
+    text[n] = 'x';
+    clock_t begin = clock();
+    assert_int_equal(bp_tokenize(t, text, n + 1, 0, &tokens, NULL), BP_OK);
+    clock_t end = clock();
+    free(tokens.ids);
+    free(text);
+    return (double)(end - begin) / CLOCKS_PER_SEC;
+}
+
+/* 16 times the text may take 64 times the time (n log n is 20, quadratic would be 256), below 20 ms anything. */
+static void check_time(const char *name, bp_text image) {
+    static const char *const pieces[] = { "a", "A", " ", " \n", "7", "'", "\xE4\xBD\xA0", "e\xCC\x81", "<", "\xFF" };
+    struct model m = { 0 };
+    assert_int_equal(bp_gguf_parse(image.data, image.size, name, &m.file, NULL), BP_OK);
+    assert_int_equal(bp_tokenizer_new(m.file, &m.t, NULL), BP_OK);
+    for (size_t i = 0; i < sizeof pieces / sizeof *pieces; i++) {
+        double less = seconds_for(m.t, pieces[i], 1 << 14), more = seconds_for(m.t, pieces[i], 1 << 18);
+        if (more > 0.02 && more > 64 * less) fail_msg("%s, '%s': %g s, then %g s", name, pieces[i], less, more);
+    }
+    close_model(m);
+    bp_text_free(&image);
+}
+
+static void test_time_grows_with_length_alone(void **state) {
+    (void)state;
+    static const char *const names[] = { "gpt-2", "llama-bpe", "jais-2", "kimi-k2", "exaone-moe", "tiny_aya", "superbpe",
+                                         "deepseek-llm", "deepseek-v3", "bloom", "chameleon" };
+    static const char *const kinds[] = { "llama", "t5", "bert", "gemma4" };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) check_time(names[i], image_bpe(names[i]));
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) check_time(kinds[i], image_marked(kinds[i], 1));
+    check_time("rwkv", image_rwkv());
+    check_time("plamo2", image_plamo2());
 }
 
 static void check_split(const char *name, const char *text, const char *joined) {
@@ -335,6 +376,7 @@ int main(void) {
         cmocka_unit_test(test_gpt2), cmocka_unit_test(test_deepseek_coder), cmocka_unit_test(test_llama_spm),
         cmocka_unit_test(test_bert), cmocka_unit_test(test_known_matches_equal_patterns),
         cmocka_unit_test(test_kinds), cmocka_unit_test(test_bert_words), cmocka_unit_test(test_charsmap),
+        cmocka_unit_test(test_time_grows_with_length_alone),
        
         cmocka_unit_test(test_special), cmocka_unit_test(test_begin_and_bounds), cmocka_unit_test(test_any_bytes),
         cmocka_unit_test(test_long), cmocka_unit_test(test_splits), cmocka_unit_test(test_unknown_split),
