@@ -48,7 +48,9 @@ bp_status bp_sampler_read_grammar(bp_sampler *sampler, const bp_sampler_settings
     const source *found = NULL;
     for (size_t i = 0; i < BP_COUNT(sources); i++) {
         if (!sources[i].value) continue;
-        if (found) return bp_fail(error, BP_E_INVALID, "%s and %s: output is held to one of them", found->name, sources[i].name);
+        if (found)
+            return bp_fail(error, BP_E_INVALID, "%s and %s: output is held to one of them", found->name,
+                           sources[i].name);
         found = &sources[i];
     }
     return found ? make_from(sampler, found, error) : BP_OK;

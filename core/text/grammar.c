@@ -168,8 +168,9 @@ bp_status bp_grammar_matcher_accept(bp_grammar_matcher *m, int32_t id, bp_error 
     tidy(g);
     bool ends = g->vocab->ends[id / 64] >> (id % 64) & 1;
     if (ends && (!m->state || bp_state_may_end(&g->states, m->state))) return move(m, BP_STATE_DEAD, error);
-    uint32_t next = m->state ? ends ? bp_state_step_token(&g->states, m->state, (uint32_t)id) : after_token(g, m->state, id)
-                             : BP_STATE_DEAD;
+    uint32_t next = m->state
+                        ? ends ? bp_state_step_token(&g->states, m->state, (uint32_t)id) : after_token(g, m->state, id)
+                        : BP_STATE_DEAD;
     if (g->states.status) return failed(g, error);
     if (!next) return bp_fail(error, BP_E_INVALID, "the grammar does not allow token %d here", id);
     return move(m, next, error);

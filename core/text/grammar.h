@@ -2,8 +2,8 @@
  * come next (a bit each), moves with each token, and can be moved back.
  *
  * Grammars work on bytes: a token may hold several characters, or a part of one. The method: a pushdown automaton whose
- * states are kept; for a state inside a rule, the tokens that stay in the rule are found once, and only those that leave
- * it are looked at anew, in a trie of the vocabulary (after Dong et al., "XGrammar", 2024).
+ * states are kept; for a state inside a rule, the tokens that stay in the rule are found once, and only those that
+ * leave it are looked at anew, in a trie of the vocabulary (after Dong et al., "XGrammar", 2024).
  *
  * Threads: a vocabulary is immutable and any thread may use it. A grammar and all of its matchers belong to one thread
  * at a time, since they share what they learn. Different grammars are independent of each other. */

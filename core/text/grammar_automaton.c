@@ -86,7 +86,8 @@ enum { MAX_SHARED = 512 /* bytes of a literal that may share beginnings: bounds 
 
 /* The literal that a part is, by itself or as the only part of a sequence; NULL: it is something else. */
 static const bp_expr *literal_of(const bp_expr *exprs, uint32_t part) {
-    while ((exprs[part].kind == BP_X_SEQUENCE || exprs[part].kind == BP_X_CHOICE) && exprs[part].first == exprs[part].last && exprs[part].first)
+    while ((exprs[part].kind == BP_X_SEQUENCE || exprs[part].kind == BP_X_CHOICE) &&
+           exprs[part].first == exprs[part].last && exprs[part].first)
         part = exprs[part].first;
     return exprs[part].kind == BP_X_LITERAL && exprs[part].n && exprs[part].n <= MAX_SHARED ? &exprs[part] : NULL;
 }
@@ -106,12 +107,14 @@ static uint32_t choice(building *b, uint32_t expr, uint32_t next) {
             continue;
         }
         uint32_t other = build(b, part, next);
-        node = node == DEAD ? other : bp_automaton_node(b->r, b->a, (bp_node){ .kind = BP_N_SPLIT, .a = other, .b = node });
+        node = node == DEAD ? other
+                            : bp_automaton_node(b->r, b->a, (bp_node){ .kind = BP_N_SPLIT, .a = other, .b = node });
     }
     if (n_literals) {
         qsort(l, n_literals, sizeof *l, by_bytes);
         uint32_t other = literals(b, l, n_literals, 0, next);
-        node = node == DEAD ? other : bp_automaton_node(b->r, b->a, (bp_node){ .kind = BP_N_SPLIT, .a = other, .b = node });
+        node = node == DEAD ? other
+                            : bp_automaton_node(b->r, b->a, (bp_node){ .kind = BP_N_SPLIT, .a = other, .b = node });
     }
     free(l);
     return node;
@@ -172,7 +175,8 @@ static uint32_t build(building *b, uint32_t expr, uint32_t next) {
     case BP_X_RULE: node = call(b, e->n, next); break;
     case BP_X_TOKEN:
         b->a->has_tokens = true;
-        node = bp_automaton_node(b->r, b->a, (bp_node){ .kind = BP_N_TOKEN, .negated = e->negated, .token = e->n, .b = next });
+        node = bp_automaton_node(b->r, b->a,
+                                 (bp_node){ .kind = BP_N_TOKEN, .negated = e->negated, .token = e->n, .b = next });
         break;
     }
     b->depth--;

@@ -84,8 +84,9 @@ uint32_t bp_expr_repeat(bp_rules *r, uint32_t part, uint32_t at_least, uint32_t 
 uint32_t bp_expr_rule(bp_rules *r, uint32_t rule);
 uint32_t bp_expr_token(bp_rules *r, uint32_t id, bool negated);
 uint32_t bp_expr_list(bp_rules *r, enum bp_expr_kind kind, const uint32_t *parts, size_t n);
-#define BP_LIST(r, kind, ...) \
-    bp_expr_list(r, kind, (const uint32_t[]){ __VA_ARGS__ }, sizeof((const uint32_t[]){ __VA_ARGS__ }) / sizeof(uint32_t))
+#define BP_LIST(r, kind, ...)                                \
+    bp_expr_list(r, kind, (const uint32_t[]){ __VA_ARGS__ }, \
+                 sizeof((const uint32_t[]){ __VA_ARGS__ }) / sizeof(uint32_t))
 #define BP_SEQUENCE(r, ...) BP_LIST(r, BP_X_SEQUENCE, __VA_ARGS__)
 #define BP_CHOICE(r, ...) BP_LIST(r, BP_X_CHOICE, __VA_ARGS__)
 

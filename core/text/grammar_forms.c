@@ -80,7 +80,8 @@ uint32_t bp_state_copy(bp_states *to, bp_states *from, uint32_t state) {
     bp_place *places = bp_new_array(n, sizeof *places);
     if (!places) return to->status = BP_E_NO_MEMORY, (uint32_t)BP_STATE_DEAD;
     for (uint32_t i = 0; i < n; i++)
-        places[i] = (bp_place){ from->all[state].places[i].node, copy_frame(to, from, from->all[state].places[i].frame) };
+        places[i] =
+            (bp_place){ from->all[state].places[i].node, copy_frame(to, from, from->all[state].places[i].frame) };
     uint32_t made = bp_state_of(to, places, n);
     free(places);
     return made;

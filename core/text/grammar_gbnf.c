@@ -76,8 +76,10 @@ static bool character(gbnf *g, uint32_t *c) {
     }
     if (*c > ' ' && *c < 0x7F && !is_name(*c)) return true; /* punctuation stands for itself */
     if (*c == '-' || *c == '_') return true;
-    return bp_reader_fail(&g->in, begin, "unknown escape \\%c: try \\n \\r \\t \\\\ \\\" \\[ \\] \\xNN \\uNNNN \\UNNNNNNNN",
-                          *c < 0x7F && *c > ' ' ? (int)*c : '?'), false;
+    return bp_reader_fail(&g->in, begin,
+                          "unknown escape \\%c: try \\n \\r \\t \\\\ \\\" \\[ \\] \\xNN \\uNNNN \\UNNNNNNNN",
+                          *c < 0x7F && *c > ' ' ? (int)*c : '?'),
+           false;
 }
 
 static uint32_t literal(gbnf *g) {
@@ -163,7 +165,8 @@ static uint32_t token(gbnf *g) {
         if (i != n - 2 || text[i] != ']') return bp_reader_fail(&g->in, begin, "a token's id is a number, as in <[7]>");
     } else {
         id = bp_grammar_vocab_find(g->vocab, text, n);
-        if (id < 0) return bp_reader_fail(&g->in, begin, "the vocabulary has no token %.*s", (int)BP_MIN(n, (size_t)40), text);
+        if (id < 0)
+            return bp_reader_fail(&g->in, begin, "the vocabulary has no token %.*s", (int)BP_MIN(n, (size_t)40), text);
     }
     if (id >= g->vocab->n_tokens)
         return bp_reader_fail(&g->in, begin, "the vocabulary has %d tokens", g->vocab->n_tokens);
@@ -198,7 +201,8 @@ static bool bounds(gbnf *g, uint32_t *least, uint32_t *most) {
         skip_space(g);
     }
     if (!good || bp_reader_peek(&g->in) != '}')
-        return bp_reader_fail(&g->in, begin, "a repetition is {m}, {m,} or {m,n}, below %u", BP_READER_MAX_NUMBER), false;
+        return bp_reader_fail(&g->in, begin, "a repetition is {m}, {m,} or {m,n}, below %u", BP_READER_MAX_NUMBER),
+               false;
     if (*most < *least) return bp_reader_fail(&g->in, begin, "at least %u and at most %u times", *least, *most), false;
     g->in.at++;
     return true;
@@ -238,7 +242,8 @@ static uint32_t alternatives(gbnf *g, bool grouped) {
         bp_expr_add(g->r, whole, sequence(g));
         skip_space(g);
     } while (!g->r->status && bp_reader_peek(&g->in) == '|' && ++g->in.at);
-    if (g->r->status || bp_reader_done(&g->in) || (grouped && bp_reader_peek(&g->in) == ')') || at_definition(g)) return whole;
+    if (g->r->status || bp_reader_done(&g->in) || (grouped && bp_reader_peek(&g->in) == ')') || at_definition(g))
+        return whole;
     int c = bp_reader_peek(&g->in);
     if (c == ')') return bp_reader_fail(&g->in, g->in.at, "this ) closes nothing");
     return bp_reader_fail(&g->in, g->in.at, "unexpected '%c'", c > ' ' && c < 0x7F ? c : '?');
@@ -261,13 +266,16 @@ static void definition(gbnf *g) {
     if (!g->r->status) g->r->rules[rule].expr = expr;
 }
 
-bp_status bp_grammar_gbnf(const char *text, size_t n, const bp_grammar_vocab *vocab, bp_grammar **out, bp_error *error) {
+bp_status bp_grammar_gbnf(const char *text, size_t n, const bp_grammar_vocab *vocab, bp_grammar **out,
+                          bp_error *error) {
     bp_rules rules = { 0 };
     gbnf g = { .r = &rules, .in = { .rules = &rules, .text = text, .n = n }, .vocab = vocab };
-    if (n > BP_GRAMMAR_MAX_TEXT) bp_rules_fail(&rules, BP_E_REFUSED, "a grammar of more than %d bytes", BP_GRAMMAR_MAX_TEXT);
+    if (n > BP_GRAMMAR_MAX_TEXT)
+        bp_rules_fail(&rules, BP_E_REFUSED, "a grammar of more than %d bytes", BP_GRAMMAR_MAX_TEXT);
     uint32_t root = bp_rule_named(&rules, "root", 4);
     for (skip_space(&g); !rules.status && !bp_reader_done(&g.in); skip_space(&g)) definition(&g);
     if (!rules.status && !rules.rules[root].expr)
-        bp_rules_fail(&rules, BP_E_INVALID, "the grammar has no rule 'root': it is the whole, as in: root ::= \"yes\" | \"no\"");
+        bp_rules_fail(&rules, BP_E_INVALID,
+                      "the grammar has no rule 'root': it is the whole, as in: root ::= \"yes\" | \"no\"");
     return bp_grammar_from_rules(&rules, root, vocab, out, error);
 }

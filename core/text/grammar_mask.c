@@ -41,7 +41,8 @@ static void walk(bp_grammar *g, uint32_t state, uint32_t from, bool exits, uint6
             continue;
         }
         stack[depth] = next;
-        for (uint32_t t = nodes[i].first; t < nodes[i + 1].first; t++) bits[ids[t] / 64] |= UINT64_C(1) << (ids[t] % 64);
+        for (uint32_t t = nodes[i].first; t < nodes[i + 1].first; t++)
+            bits[ids[t] / 64] |= UINT64_C(1) << (ids[t] % 64);
         if (exits && bp_state_may_end(s, next) && nodes[i].after > i + 1) add_exit(g, i);
         i++;
     }
@@ -108,7 +109,8 @@ static void add_local(bp_grammar *g, const bp_local *local, uint64_t *bits) {
 
 /* The frame under which a place's rule was called, past the counted repetitions inside the rule. */
 static uint32_t floor_of(const bp_grammar *g, uint32_t frame) {
-    while (frame && g->automaton.nodes[g->states.frames[frame].node].kind == BP_N_LOOP) frame = g->states.frames[frame].under;
+    while (frame && g->automaton.nodes[g->states.frames[frame].node].kind == BP_N_LOOP)
+        frame = g->states.frames[frame].under;
     return frame;
 }
 
@@ -163,7 +165,8 @@ static void add_named(bp_grammar *g, uint32_t state, uint64_t *bits) {
         const bp_node *node = &g->automaton.nodes[g->states.all[state].places[i].node];
         if (node->kind != BP_N_TOKEN) continue;
         for (int32_t id = 0; node->negated && id < v->n_tokens; id++)
-            if ((uint32_t)id != node->token && !(v->ends[id / 64] >> (id % 64) & 1)) bits[id / 64] |= UINT64_C(1) << (id % 64);
+            if ((uint32_t)id != node->token && !(v->ends[id / 64] >> (id % 64) & 1))
+                bits[id / 64] |= UINT64_C(1) << (id % 64);
         if (!node->negated && node->token < (uint32_t)v->n_tokens)
             bits[node->token / 64] |= UINT64_C(1) << (node->token % 64);
     }

@@ -41,7 +41,10 @@ bool bp_reader_hex(bp_reader *in, int digits, uint32_t *value) {
     *value = 0;
     for (int i = 0; i < digits; i++, in->at++) {
         int c = bp_reader_peek(in);
-        int digit = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+        int digit = c >= '0' && c <= '9'   ? c - '0'
+                    : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                    : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                           : -1;
         if (digit < 0) return bp_reader_fail(in, begin, "here should be %d hexadecimal digits", digits), false;
         *value = *value << 4 | (uint32_t)digit;
     }

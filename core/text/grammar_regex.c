@@ -140,7 +140,8 @@ static piece group(regex *g, edges at) {
     if (!open_group(g)) return none;
     bp_regex inside = disjunction(g, at);
     g->depth--;
-    if (!g->r->status && bp_reader_peek(&g->in) != ')') return bp_reader_fail(&g->in, begin, "this ( is never closed"), none;
+    if (!g->r->status && bp_reader_peek(&g->in) != ')')
+        return bp_reader_fail(&g->in, begin, "this ( is never closed"), none;
     g->in.at++;
     return (piece){ inside.expr, inside.least, inside.most, false };
 }
@@ -208,7 +209,8 @@ static piece atom(regex *g, edges at) {
     case '?': return bp_reader_fail(&g->in, g->in.at, "nothing to repeat before %c", c), (piece){ 0 };
     default: break;
     }
-    if (c == '{' && at_quantifier(g, g->in.at)) return bp_reader_fail(&g->in, g->in.at, "nothing to repeat before {"), (piece){ 0 };
+    if (c == '{' && at_quantifier(g, g->in.at))
+        return bp_reader_fail(&g->in, g->in.at, "nothing to repeat before {"), (piece){ 0 };
     return plain(g);
 }
 
@@ -240,7 +242,8 @@ static edges edges_here(const regex *g, edges at, bool first) {
 }
 
 static void refuse_anchor(regex *g, int c) {
-    bp_reader_fail(&g->in, g->in.at, "%c can stand at the %s of the pattern or of its alternatives only", c, c == '^' ? "beginning" : "end");
+    bp_reader_fail(&g->in, g->in.at, "%c can stand at the %s of the pattern or of its alternatives only", c,
+                   c == '^' ? "beginning" : "end");
 }
 
 static bp_regex alternative(regex *g, edges at) {
@@ -300,7 +303,8 @@ bool bp_regex_bound(bp_rules *r, const bp_regex *regex, uint32_t least, uint32_t
     return part->at_least <= part->at_most;
 }
 
-bp_status bp_grammar_regex(const char *text, size_t n, const bp_grammar_vocab *vocab, bp_grammar **out, bp_error *error) {
+bp_status bp_grammar_regex(const char *text, size_t n, const bp_grammar_vocab *vocab, bp_grammar **out,
+                           bp_error *error) {
     bp_rules rules = { 0 };
     if (n > BP_GRAMMAR_MAX_TEXT)
         bp_rules_fail(&rules, BP_E_REFUSED, "a regular expression of more than %d bytes", BP_GRAMMAR_MAX_TEXT);

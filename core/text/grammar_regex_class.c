@@ -38,8 +38,12 @@ static bool braced_hex(bp_reader *in, size_t begin, uint32_t *c) {
     *c = 0;
     for (in->at++; bp_reader_peek(in) != '}'; in->at++) {
         int d = bp_reader_peek(in);
-        int value = d >= '0' && d <= '9' ? d - '0' : d >= 'a' && d <= 'f' ? d - 'a' + 10 : d >= 'A' && d <= 'F' ? d - 'A' + 10 : -1;
-        if (value < 0 || *c > BP_CODE_POINT_MAX) return bp_reader_fail(in, begin, "\\u{...} holds a code point in hexadecimal"), false;
+        int value = d >= '0' && d <= '9'   ? d - '0'
+                    : d >= 'a' && d <= 'f' ? d - 'a' + 10
+                    : d >= 'A' && d <= 'F' ? d - 'A' + 10
+                                           : -1;
+        if (value < 0 || *c > BP_CODE_POINT_MAX)
+            return bp_reader_fail(in, begin, "\\u{...} holds a code point in hexadecimal"), false;
         *c = *c << 4 | (uint32_t)value;
     }
     in->at++;
@@ -61,7 +65,8 @@ static bool unicode(bp_reader *in, size_t begin, uint32_t *c) {
 
 static bool control(bp_reader *in, size_t begin, uint32_t *c) {
     int letter = bp_reader_peek(in);
-    if (!((letter | 0x20) >= 'a' && (letter | 0x20) <= 'z')) return bp_reader_fail(in, begin, "after \\c comes a letter"), false;
+    if (!((letter | 0x20) >= 'a' && (letter | 0x20) <= 'z'))
+        return bp_reader_fail(in, begin, "after \\c comes a letter"), false;
     in->at++;
     *c = (uint32_t)letter & 0x1F;
     return true;
@@ -80,7 +85,8 @@ static bool refuse(bp_reader *in, size_t begin, uint32_t c) {
 static bool single(bp_reader *in, size_t begin, uint32_t *c, bool in_class) {
     static const char letters[] = "nrtfv0", values[] = "\n\r\t\f\v";
     const char *found = *c < 0x80 && *c ? strchr(letters, (int)*c) : NULL;
-    if (*c == '0' && bp_reader_peek(in) >= '0' && bp_reader_peek(in) <= '9') return bp_reader_fail(in, begin, "octal escapes are not supported"), false;
+    if (*c == '0' && bp_reader_peek(in) >= '0' && bp_reader_peek(in) <= '9')
+        return bp_reader_fail(in, begin, "octal escapes are not supported"), false;
     if (found) return *c = (uint8_t)values[found - letters], true;
     if (*c == 'b' && in_class) return *c = '\b', true;
     if (*c == 'x') return bp_reader_hex(in, 2, c);
@@ -126,7 +132,8 @@ static bool class_part(bp_reader *in, bp_ranges *set) {
     bool last_kind;
     if (!class_atom(in, set, &last_kind, &last)) return false;
     if (kind || last_kind) /* as in [\w-.]: the - is a character */
-        return add(in, set, '-', '-') && (kind || add(in, set, first, first)) && (last_kind || add(in, set, last, last));
+        return add(in, set, '-', '-') && (kind || add(in, set, first, first)) &&
+               (last_kind || add(in, set, last, last));
     if (last < first) return bp_reader_fail(in, begin, "this range is the wrong way round"), false;
     return add(in, set, first, last);
 }

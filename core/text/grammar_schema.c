@@ -100,13 +100,16 @@ int bp_json_kind_of(const json_t *value) {
 }
 
 static int kind_named(bp_schema *s, const json_t *name) {
-    static const struct { const char *name; int kind; } names[] = {
-        { "null", BP_JSON_NULL }, { "boolean", BP_JSON_BOOLEAN }, { "integer", BP_JSON_INTEGER },
-        { "number", BP_JSON_NUMBER }, { "string", BP_JSON_STRING }, { "array", BP_JSON_ARRAY }, { "object", BP_JSON_OBJECT },
+    static const struct { const char *name; int kind;
+    } names[] = {
+        { "null", BP_JSON_NULL },     { "boolean", BP_JSON_BOOLEAN }, { "integer", BP_JSON_INTEGER },
+        { "number", BP_JSON_NUMBER }, { "string", BP_JSON_STRING },   { "array", BP_JSON_ARRAY },
+        { "object", BP_JSON_OBJECT },
     };
     for (size_t i = 0; json_is_string(name) && i < BP_COUNT(names); i++)
         if (!strcmp(json_string_value(name), names[i].name)) return names[i].kind;
-    return (int)bp_schema_fail(s, BP_E_INVALID, "type", "should name types of JSON: null, boolean, integer, number, string, array, object");
+    return (int)bp_schema_fail(s, BP_E_INVALID, "type",
+                               "should name types of JSON: null, boolean, integer, number, string, array, object");
 }
 
 /* Where no type is said: the types that the keywords limit; all where there are none. */
@@ -166,7 +169,9 @@ static json_t *without(const json_t *schema, const char *keyword) {
 static void add_constant(bp_schema *s, const json_t *schema, const json_t *value, uint32_t whole) {
     bool sure = true;
     if (!bp_schema_allows(s, schema, value, &sure)) return;
-    if (!sure) bp_schema_fail(s, BP_E_UNSUPPORTED, NULL, "enum or const beside keywords that would have to be checked for each value");
+    if (!sure)
+        bp_schema_fail(s, BP_E_UNSUPPORTED, NULL,
+                       "enum or const beside keywords that would have to be checked for each value");
     bp_expr_add(s->r, whole, constant(s, value));
 }
 
@@ -243,14 +248,17 @@ static void check_apart(bp_schema *s, const json_t *list) {
     for (size_t a = 0; a < n && !s->r->status; a++)
         for (size_t b = 0; b < n && !s->r->status; b++)
             if (a != b && !bp_schema_apart(s, json_array_get(list, a), json_array_get(list, b)))
-                bp_schema_fail(s, BP_E_UNSUPPORTED, NULL, "a value of branch %zu may fit branch %zu as well, which a grammar cannot "
-                               "prevent: use anyOf, or give both a required property of different constants", a, b);
+                bp_schema_fail(s, BP_E_UNSUPPORTED, NULL,
+                               "a value of branch %zu may fit branch %zu as well, which a grammar cannot "
+                               "prevent: use anyOf, or give both a required property of different constants",
+                               a, b);
 }
 
 static uint32_t branches(bp_schema *s, const json_t *schema, const char *keyword) {
     const json_t *list = json_object_get(schema, keyword), *branch;
     size_t i, before = bp_schema_enter(s, keyword, NULL);
-    if (!json_is_array(list) || !json_array_size(list)) return bp_schema_fail(s, BP_E_INVALID, NULL, "should be an array of schemas");
+    if (!json_is_array(list) || !json_array_size(list))
+        return bp_schema_fail(s, BP_E_INVALID, NULL, "should be an array of schemas");
     if (!strcmp(keyword, "oneOf")) check_apart(s, list);
     uint32_t whole = bp_expr_new(s->r, BP_X_CHOICE);
     bool only = bp_schema_only(schema, keyword);
@@ -305,7 +313,8 @@ static void check_keywords(bp_schema *s, const json_t *schema) {
         bp_schema_work(s, 1);
         if (kind == REFUSED) bp_schema_fail(s, BP_E_UNSUPPORTED, name, "a grammar cannot hold to this keyword");
         if (kind == UNKNOWN && strncmp(name, "x-", 2))
-            bp_log(BP_LOG_WARN, "JSON schema, #%s/%s: unknown keyword, which is passed over", bp_text_get(&s->path), name);
+            bp_log(BP_LOG_WARN, "JSON schema, #%s/%s: unknown keyword, which is passed over", bp_text_get(&s->path),
+                   name);
         if (s->r->status) return;
     }
 }
@@ -329,7 +338,8 @@ uint32_t bp_schema_value(bp_schema *s, const json_t *schema) {
     if (json_is_false(schema)) return bp_expr_new(s->r, BP_X_CHOICE);
     if (!json_is_object(schema)) return bp_schema_fail(s, BP_E_INVALID, NULL, "a schema is an object, true or false");
     if (++s->depth > BP_SCHEMA_MAX_DEPTH)
-        return bp_schema_fail(s, BP_E_REFUSED, NULL, "schemas within each other more than %d deep", BP_SCHEMA_MAX_DEPTH);
+        return bp_schema_fail(s, BP_E_REFUSED, NULL, "schemas within each other more than %d deep",
+                              BP_SCHEMA_MAX_DEPTH);
     uint32_t made = of_object(s, schema);
     s->depth--;
     return made;
@@ -340,8 +350,10 @@ bp_status bp_grammar_json_schema(const char *text, size_t n, bool whitespace, co
     bp_rules rules = { 0 };
     bp_schema s = { .r = &rules, .whitespace = whitespace };
     json_error_t at;
-    if (n > BP_GRAMMAR_MAX_TEXT) bp_rules_fail(&rules, BP_E_REFUSED, "a JSON schema of more than %d bytes", BP_GRAMMAR_MAX_TEXT);
-    json_t *root = rules.status ? NULL : json_loadb(text, n, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &at);
+    if (n > BP_GRAMMAR_MAX_TEXT)
+        bp_rules_fail(&rules, BP_E_REFUSED, "a JSON schema of more than %d bytes", BP_GRAMMAR_MAX_TEXT);
+    json_t *root =
+        rules.status ? NULL : json_loadb(text, n, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &at);
     if (!root) bp_rules_fail(&rules, BP_E_INVALID, "JSON schema, line %d, column %d: %s", at.line, at.column, at.text);
     s.root = root;
     uint32_t rule = bp_rule_new(&rules, "the schema");

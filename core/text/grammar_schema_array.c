@@ -69,7 +69,8 @@ static void read_items(array *a, const json_t *schema, const json_t *any) {
     }
     if (!a->rest && !a->prefix) a->rest = any;
     if (json_is_false(a->rest)) a->rest = NULL;
-    if (a->prefix && !json_is_array(a->prefix)) bp_schema_fail(a->s, BP_E_INVALID, "prefixItems", "should be an array of schemas");
+    if (a->prefix && !json_is_array(a->prefix))
+        bp_schema_fail(a->s, BP_E_INVALID, "prefixItems", "should be an array of schemas");
 }
 
 uint32_t bp_schema_array(bp_schema *s, const json_t *schema) {

@@ -9,8 +9,9 @@
 #include "core/text/grammar_schema.h"
 
 /* A character of a string, escaped in any way that JSON has, surrogates in pairs only. */
-static const char character[] = "[^\\x00-\\x1f\"\\\\]|\\\\[\"\\\\/bfnrt]|\\\\u(?:[0-9a-ce-fA-CE-F][0-9a-fA-F]{3}|[dD][0-7][0-9a-fA-F]{2}|"
-                                "[dD][89abAB][0-9a-fA-F]{2}\\\\u[dD][c-fC-F][0-9a-fA-F]{2})";
+static const char character[] =
+    "[^\\x00-\\x1f\"\\\\]|\\\\[\"\\\\/bfnrt]|\\\\u(?:[0-9a-ce-fA-CE-F][0-9a-fA-F]{3}|[dD][0-7][0-9a-fA-F]{2}|"
+    "[dD][89abAB][0-9a-fA-F]{2}\\\\u[dD][c-fC-F][0-9a-fA-F]{2})";
 static const char integer[] = "-?(?:0|[1-9][0-9]*)";
 /* Exponents up to 307, so that no digit before them leaves the range of double precision. */
 static const char number[] = "-?(?:0|[1-9][0-9]*)(?:\\.[0-9]+)?(?:[eE][-+]?(?:[0-9]{1,2}|[12][0-9][0-9]|30[0-7]))?";
@@ -20,15 +21,16 @@ static uint32_t pattern(bp_schema *s, const char *text) {
 }
 
 static uint32_t any_string(bp_schema *s) {
-    return BP_SEQUENCE(s->r, bp_expr_text(s->r, "\""), bp_expr_repeat(s->r, bp_schema_common(s, "character"), 0, BP_REPEAT_NO_END),
+    return BP_SEQUENCE(s->r, bp_expr_text(s->r, "\""),
+                       bp_expr_repeat(s->r, bp_schema_common(s, "character"), 0, BP_REPEAT_NO_END),
                        bp_expr_text(s->r, "\""));
 }
 
 static uint32_t any_value(bp_schema *s) {
     json_t *object = json_pack("{s:b}", "additionalProperties", 1), *array = json_object();
-    uint32_t made = BP_CHOICE(s->r, bp_schema_object(s, object), bp_schema_array(s, array), bp_schema_common(s, "string"),
-                              bp_schema_common(s, "number"), bp_expr_text(s->r, "true"), bp_expr_text(s->r, "false"),
-                              bp_expr_text(s->r, "null"));
+    uint32_t made = BP_CHOICE(s->r, bp_schema_object(s, object), bp_schema_array(s, array),
+                              bp_schema_common(s, "string"), bp_schema_common(s, "number"), bp_expr_text(s->r, "true"),
+                              bp_expr_text(s->r, "false"), bp_expr_text(s->r, "null"));
     json_decref(object);
     json_decref(array);
     return made;
@@ -101,7 +103,9 @@ const json_t *bp_schema_target(bp_schema *s, const char *ref) {
     size_t n = id ? strcspn(id, "#") : 0;
     const char *local = n && !strncmp(ref, id, n) && (!ref[n] || ref[n] == '#') ? ref + n : ref;
     if (*local && *local != '#')
-        return bp_schema_fail(s, BP_E_UNSUPPORTED, "$ref", "'%.80s' is outside this schema: only references within it (#...) are followed", ref), NULL;
+        return bp_schema_fail(s, BP_E_UNSUPPORTED, "$ref",
+                              "'%.80s' is outside this schema: only references within it (#...) are followed", ref),
+               NULL;
     if (*local) local++;
     const json_t *found = !*local || *local == '/' ? by_pointer(s->root, local) : by_anchor(s, s->root, local, 0);
     if (!found) bp_schema_fail(s, BP_E_INVALID, "$ref", "there is no '%.80s' in this schema", ref);
@@ -116,11 +120,13 @@ static size_t characters(const char *text, size_t n) {
 
 static bool within(const json_t *schema, const char *least, const char *most, double value) {
     const json_t *low = json_object_get(schema, least), *high = json_object_get(schema, most);
-    return (!json_is_number(low) || value >= json_number_value(low)) && (!json_is_number(high) || value <= json_number_value(high));
+    return (!json_is_number(low) || value >= json_number_value(low)) &&
+           (!json_is_number(high) || value <= json_number_value(high));
 }
 
 static bool number_fits(const json_t *schema, double value) {
-    const json_t *low = json_object_get(schema, "exclusiveMinimum"), *high = json_object_get(schema, "exclusiveMaximum");
+    const json_t *low = json_object_get(schema, "exclusiveMinimum"),
+                 *high = json_object_get(schema, "exclusiveMaximum");
     if (json_is_true(low)) low = json_object_get(schema, "minimum");
     if (json_is_true(high)) high = json_object_get(schema, "maximum");
     if (json_is_number(low) && value <= json_number_value(low)) return false;
@@ -137,11 +143,20 @@ static bool in_list(const json_t *list, const json_t *value) {
 
 /* Keywords that limit a value of this kind and are not checked here. */
 static bool has_more(const json_t *schema, int kind) {
-    static const struct { int kind; const char *name; } more[] = {
-        { BP_JSON_STRING, "pattern" }, { BP_JSON_STRING, "format" }, { BP_JSON_INTEGER | BP_JSON_NUMBER, "multipleOf" },
-        { BP_JSON_ARRAY, "items" }, { BP_JSON_ARRAY, "prefixItems" }, { BP_JSON_ARRAY, "additionalItems" },
-        { BP_JSON_ARRAY, "uniqueItems" }, { BP_JSON_OBJECT, "properties" }, { BP_JSON_OBJECT, "required" },
-        { BP_JSON_OBJECT, "additionalProperties" }, { BP_JSON_OBJECT, "patternProperties" }, { BP_JSON_OBJECT, "propertyNames" },
+    static const struct { int kind; const char *name;
+    } more[] = {
+        { BP_JSON_STRING, "pattern" },
+        { BP_JSON_STRING, "format" },
+        { BP_JSON_INTEGER | BP_JSON_NUMBER, "multipleOf" },
+        { BP_JSON_ARRAY, "items" },
+        { BP_JSON_ARRAY, "prefixItems" },
+        { BP_JSON_ARRAY, "additionalItems" },
+        { BP_JSON_ARRAY, "uniqueItems" },
+        { BP_JSON_OBJECT, "properties" },
+        { BP_JSON_OBJECT, "required" },
+        { BP_JSON_OBJECT, "additionalProperties" },
+        { BP_JSON_OBJECT, "patternProperties" },
+        { BP_JSON_OBJECT, "propertyNames" },
     };
     for (size_t i = 0; i < BP_COUNT(more); i++)
         if (more[i].kind & kind && json_object_get(schema, more[i].name)) return true;
@@ -157,8 +172,10 @@ bool bp_schema_allows(bp_schema *s, const json_t *schema, const json_t *value, b
     if (has_more(schema, kind)) *sure = false;
     if (kind & (BP_JSON_INTEGER | BP_JSON_NUMBER)) return number_fits(schema, json_number_value(value));
     if (kind == BP_JSON_STRING)
-        return within(schema, "minLength", "maxLength", (double)characters(json_string_value(value), json_string_length(value)));
+        return within(schema, "minLength", "maxLength",
+                      (double)characters(json_string_value(value), json_string_length(value)));
     if (kind == BP_JSON_ARRAY) return within(schema, "minItems", "maxItems", (double)json_array_size(value));
-    if (kind == BP_JSON_OBJECT) return within(schema, "minProperties", "maxProperties", (double)json_object_size(value));
+    if (kind == BP_JSON_OBJECT)
+        return within(schema, "minProperties", "maxProperties", (double)json_object_size(value));
     return true;
 }

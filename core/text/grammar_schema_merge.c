@@ -25,7 +25,8 @@ static void put(merging *m, const char *name, json_t *value) {
 }
 
 static void refuse(merging *m) {
-    bp_schema_fail(m->s, BP_E_UNSUPPORTED, m->name, "two of them that both hold (allOf or beside $ref) cannot be made one");
+    bp_schema_fail(m->s, BP_E_UNSUPPORTED, m->name,
+                   "two of them that both hold (allOf or beside $ref) cannot be made one");
 }
 
 static void same_or_refuse(merging *m) {
@@ -124,15 +125,37 @@ static void neither_but_both(merging *m) { if (!json_is_true(m->y)) json_object_
 static void first_stays(merging *m) { (void)m; }
 
 static void combine(merging *m) {
-    static const struct { const char *name; void (*how)(merging *); } rules[] = {
-        { "type", types }, { "enum", common_values }, { "const", constant }, { "required", names }, { "allOf", join },
-        { "anyOf", second_choice }, { "oneOf", second_choice }, { "minimum", greater }, { "exclusiveMinimum", greater },
-        { "maximum", lesser }, { "exclusiveMaximum", lesser }, { "minLength", greater }, { "maxLength", lesser },
-        { "minItems", greater }, { "maxItems", lesser }, { "minProperties", greater }, { "maxProperties", lesser },
-        { "multipleOf", multiples }, { "pattern", same_or_refuse }, { "format", same_or_refuse }, { "uniqueItems", either },
-        { "nullable", neither_but_both }, { "propertyNames", both_hold }, { "properties", first_stays },
-        { "additionalProperties", first_stays }, { "patternProperties", first_stays }, { "items", first_stays },
-        { "prefixItems", first_stays }, { "additionalItems", first_stays },
+    static const struct { const char *name; void (*how)(merging *);
+    } rules[] = {
+        { "type", types },
+        { "enum", common_values },
+        { "const", constant },
+        { "required", names },
+        { "allOf", join },
+        { "anyOf", second_choice },
+        { "oneOf", second_choice },
+        { "minimum", greater },
+        { "exclusiveMinimum", greater },
+        { "maximum", lesser },
+        { "exclusiveMaximum", lesser },
+        { "minLength", greater },
+        { "maxLength", lesser },
+        { "minItems", greater },
+        { "maxItems", lesser },
+        { "minProperties", greater },
+        { "maxProperties", lesser },
+        { "multipleOf", multiples },
+        { "pattern", same_or_refuse },
+        { "format", same_or_refuse },
+        { "uniqueItems", either },
+        { "nullable", neither_but_both },
+        { "propertyNames", both_hold },
+        { "properties", first_stays },
+        { "additionalProperties", first_stays },
+        { "patternProperties", first_stays },
+        { "items", first_stays },
+        { "prefixItems", first_stays },
+        { "additionalItems", first_stays },
     };
     for (size_t i = 0; i < BP_COUNT(rules); i++)
         if (!strcmp(rules[i].name, m->name)) rules[i].how(m);
@@ -140,7 +163,8 @@ static void combine(merging *m) {
 
 /* The properties of `one`, each also held to what `other` says of it. */
 static void add_properties(merging *m, const json_t *one, const json_t *other, json_t *out) {
-    const json_t *theirs = json_object_get(other, "properties"), *rest = json_object_get(other, "additionalProperties"), *value;
+    const json_t *theirs = json_object_get(other, "properties"), *rest = json_object_get(other, "additionalProperties"),
+                 *value;
     const char *name;
     json_object_foreach(json_object_get(one, "properties"), name, value) {
         const json_t *second = json_object_get(theirs, name);
@@ -178,7 +202,8 @@ static const json_t *item_at(const json_t *schema, size_t i) {
 }
 
 static void arrays(merging *m) {
-    size_t n = BP_MAX(json_array_size(json_object_get(m->a, "prefixItems")), json_array_size(json_object_get(m->b, "prefixItems")));
+    size_t n = BP_MAX(json_array_size(json_object_get(m->a, "prefixItems")),
+                      json_array_size(json_object_get(m->b, "prefixItems")));
     const json_t *x = json_object_get(m->a, "items"), *y = json_object_get(m->b, "items");
     m->name = "items";
     if (x && y && (json_is_array(x) || json_is_array(y))) {
@@ -214,8 +239,10 @@ static json_t *merge_objects(bp_schema *s, const json_t *a, const json_t *b) {
         if (m.x) combine(&m);
         else if (strcmp(m.name, "nullable")) put(&m, m.name, json_incref((json_t *)m.y));
     }
-    if (json_object_get(a, "nullable") && !json_object_get(b, "nullable") && json_object_get(b, "type")) json_object_del(m.out, "nullable");
-    if (!json_object_get(a, "type") && json_object_get(b, "nullable")) json_object_set(m.out, "nullable", json_object_get(b, "nullable"));
+    if (json_object_get(a, "nullable") && !json_object_get(b, "nullable") && json_object_get(b, "type"))
+        json_object_del(m.out, "nullable");
+    if (!json_object_get(a, "type") && json_object_get(b, "nullable"))
+        json_object_set(m.out, "nullable", json_object_get(b, "nullable"));
     objects(&m);
     arrays(&m);
     bp_schema_work(s, 8 + json_object_size(m.out) + json_object_size(json_object_get(m.out, "properties")));
@@ -227,9 +254,12 @@ static json_t *merge_objects(bp_schema *s, const json_t *a, const json_t *b) {
 json_t *bp_schema_merge(bp_schema *s, const json_t *a, const json_t *b) {
     if (s->r->status) return NULL;
     if (json_is_boolean(a) || json_is_boolean(b)) return bp_schema_both(a, b);
-    if (!json_is_object(a) || !json_is_object(b)) return bp_schema_fail(s, BP_E_INVALID, NULL, "a schema is an object, true or false"), NULL;
+    if (!json_is_object(a) || !json_is_object(b))
+        return bp_schema_fail(s, BP_E_INVALID, NULL, "a schema is an object, true or false"), NULL;
     if (++s->depth > BP_SCHEMA_MAX_DEPTH)
-        return bp_schema_fail(s, BP_E_REFUSED, NULL, "schemas refer to each other more than %d deep", BP_SCHEMA_MAX_DEPTH), NULL;
+        return bp_schema_fail(s, BP_E_REFUSED, NULL, "schemas refer to each other more than %d deep",
+                              BP_SCHEMA_MAX_DEPTH),
+               NULL;
     json_t *x = followed(s, a), *y = x ? followed(s, b) : NULL, *made = NULL;
     if (x && y) made = json_is_object(x) && json_is_object(y) ? merge_objects(s, x, y) : bp_schema_both(x, y);
     json_decref(x);

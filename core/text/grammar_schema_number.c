@@ -60,7 +60,8 @@ static uint32_t rule_of(digits *g, place p) {
     char name[96];
     bp_rules *r = g->s->r;
     p = tidy(g, p);
-    int n = snprintf(name, sizeof name, "digits %u %d %d %d %d %d %u", g->number, p.left, p.begins, p.longer, p.low, p.high, p.rest);
+    int n = snprintf(name, sizeof name, "digits %u %d %d %d %d %d %u", g->number, p.left, p.begins, p.longer, p.low,
+                     p.high, p.rest);
     size_t known = r->n_rules;
     p.rule = bp_rule_named(r, name, (size_t)n);
     if (r->status || r->n_rules == known) return p.rule;
@@ -221,14 +222,18 @@ static int compare(const decimal *a, const decimal *b) {
 
 /* The stronger of keyword and its exclusive form, which is a number or, in draft 4, says how the first one is meant.
  * side: 1 for the lower bound, where the greater one is stronger. */
-static bool read_bound(bp_schema *s, const json_t *schema, const char *keyword, const char *other, int side, decimal *out) {
+static bool read_bound(bp_schema *s, const json_t *schema, const char *keyword, const char *other, int side,
+                       decimal *out) {
     const json_t *plain = json_object_get(schema, keyword), *strict = json_object_get(schema, other);
     decimal second = { 0 };
     *out = (decimal){ 0 };
     bool good = !plain || (json_is_number(plain) && read_decimal(plain, out));
     if (json_is_true(strict)) out->exclusive = true;
     else if (strict && !json_is_false(strict)) good = good && json_is_number(strict) && read_decimal(strict, &second);
-    if (!good) return bp_schema_fail(s, BP_E_INVALID, plain ? keyword : other, "should be a number of at most %d digits", MOST_DIGITS), false;
+    if (!good)
+        return bp_schema_fail(s, BP_E_INVALID, plain ? keyword : other, "should be a number of at most %d digits",
+                              MOST_DIGITS),
+               false;
     second.exclusive = true;
     if (second.there && (!out->there || compare(&second, out) * side >= 0)) *out = second;
     return true;
@@ -244,9 +249,11 @@ static bool read_divisor(bp_schema *s, const json_t *schema, digits *g) {
         return bp_schema_fail(s, BP_E_INVALID, "multipleOf", "should be a number above 0"), false;
     uint64_t divisor = 0;
     for (int i = 0; i < read.n_whole && divisor <= MOST; i++) divisor = divisor * 10 + (uint64_t)(read.whole[i] - '0');
-    for (int i = 0; i < read.n_fraction && divisor <= MOST; i++) divisor = divisor * 10 + (uint64_t)(read.fraction[i] - '0');
+    for (int i = 0; i < read.n_fraction && divisor <= MOST; i++)
+        divisor = divisor * 10 + (uint64_t)(read.fraction[i] - '0');
     if (divisor > MOST || read.n_fraction > 6)
-        return bp_schema_fail(s, BP_E_UNSUPPORTED, "multipleOf", "only up to %d, counted in its last digit", MOST), false;
+        return bp_schema_fail(s, BP_E_UNSUPPORTED, "multipleOf", "only up to %d, counted in its last digit", MOST),
+               false;
     g->multiple = true;
     g->divisor = (uint32_t)divisor;
     g->places = read.n_fraction;

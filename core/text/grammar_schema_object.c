@@ -42,7 +42,8 @@ static void add_required(object *o, const json_t *required, const json_t *others
     const json_t *item;
     size_t i;
     bp_map known = { 0 };
-    for (size_t k = 0; k < o->n; k++) bp_map_add(&known, o->properties[k].name, strlen(o->properties[k].name), (uint32_t)k);
+    for (size_t k = 0; k < o->n; k++)
+        bp_map_add(&known, o->properties[k].name, strlen(o->properties[k].name), (uint32_t)k);
     json_array_foreach(required, i, item) {
         const char *name = json_string_value(item);
         uint32_t at = (uint32_t)o->n;
@@ -77,9 +78,11 @@ static void read_object(object *o, const json_t *any) {
     const json_t *additional = json_object_get(o->schema, "additionalProperties");
     const json_t *patterns = json_object_get(o->schema, "patternProperties");
     const char *name;
-    json_object_foreach((json_t *)properties, name, value) add_property(o, (property){ name, value, "properties", false });
+    json_object_foreach((json_t *)properties, name, value)
+        add_property(o, (property){ name, value, "properties", false });
     if (properties && !json_is_object(properties)) bp_schema_fail(s, BP_E_INVALID, "properties", "should be an object");
-    if (patterns && !json_is_object(patterns)) bp_schema_fail(s, BP_E_INVALID, "patternProperties", "should be an object");
+    if (patterns && !json_is_object(patterns))
+        bp_schema_fail(s, BP_E_INVALID, "patternProperties", "should be an object");
     o->more = additional ? additional : properties || patterns ? NULL : any;
     o->more_keyword = "additionalProperties";
     if (json_is_false(o->more)) o->more = NULL;
@@ -123,7 +126,8 @@ static uint32_t additional_name(object *o) {
     bp_schema *s = o->s;
     const json_t *limits = json_object_get(o->schema, "propertyNames");
     if (o->pattern) {
-        bp_regex regex = bp_regex_read(s->r, o->pattern, strlen(o->pattern), BP_REGEX_JSON, "pattern of patternProperties");
+        bp_regex regex =
+            bp_regex_read(s->r, o->pattern, strlen(o->pattern), BP_REGEX_JSON, "pattern of patternProperties");
         return BP_SEQUENCE(s->r, bp_expr_text(s->r, "\""), regex.expr, bp_expr_text(s->r, "\""));
     }
     if (limits && !json_is_true(limits)) {
@@ -139,7 +143,8 @@ static uint32_t additional_name(object *o) {
     for (size_t i = 0; names && i < o->n; i++) {
         names[i] = o->properties[i].name;
         if (strlen(names[i]) > LONGEST)
-            bp_schema_fail(s, BP_E_UNSUPPORTED, "properties", "a name of more than %d bytes beside additional properties", LONGEST);
+            bp_schema_fail(s, BP_E_UNSUPPORTED, "properties",
+                           "a name of more than %d bytes beside additional properties", LONGEST);
     }
     if (!names || s->r->status) return free(names), 0;
     qsort(names, o->n, sizeof *names, by_text);
@@ -156,7 +161,9 @@ static uint32_t member(object *o, uint32_t name, const json_t *schema, const cha
     return BP_SEQUENCE(s->r, name, colon, value, bp_schema_space(s));
 }
 
-static uint32_t less(uint32_t count, uint32_t n) { return count == BP_REPEAT_NO_END ? count : count > n ? count - n : 0; }
+static uint32_t less(uint32_t count, uint32_t n) {
+    return count == BP_REPEAT_NO_END ? count : count > n ? count - n : 0;
+}
 
 /* Additional properties after `count` others. Their names may repeat, so that only one more is sure to be new. */
 static uint32_t more(object *o, uint32_t count) {
@@ -180,7 +187,8 @@ static uint32_t from_state(object *o, size_t at, uint32_t count, uint32_t kv) {
     uint32_t next = bp_expr_rule(r, state(o, at + 1, count + 1)), whole = bp_expr_new(r, BP_X_CHOICE);
     if (count < o->most) {
         uint32_t one = bp_expr_rule(r, kv);
-        bp_expr_add(r, whole, count ? BP_SEQUENCE(r, bp_schema_token(o->s, ","), one, next) : BP_SEQUENCE(r, one, next));
+        bp_expr_add(r, whole,
+                    count ? BP_SEQUENCE(r, bp_schema_token(o->s, ","), one, next) : BP_SEQUENCE(r, one, next));
     }
     if (!o->properties[at].required) bp_expr_add(r, whole, bp_expr_rule(r, state(o, at + 1, count)));
     return whole;
@@ -189,7 +197,8 @@ static uint32_t from_state(object *o, size_t at, uint32_t count, uint32_t kv) {
 static uint32_t member_rule(object *o, const property *p) {
     bp_rules *r = o->s->r;
     uint32_t rule = bp_rule_new(r, "property");
-    uint32_t name = BP_SEQUENCE(r, bp_expr_text(r, "\""), bp_json_literal(r, p->name, strlen(p->name)), bp_expr_text(r, "\""));
+    uint32_t name =
+        BP_SEQUENCE(r, bp_expr_text(r, "\""), bp_json_literal(r, p->name, strlen(p->name)), bp_expr_text(r, "\""));
     uint32_t expr = member(o, name, p->schema, p->keyword, strcmp(p->keyword, "properties") ? NULL : p->name);
     if (!r->status) r->rules[rule].expr = expr;
     return rule;
@@ -197,10 +206,12 @@ static uint32_t member_rule(object *o, const property *p) {
 
 static uint32_t members(object *o) {
     bp_rules *r = o->s->r;
-    o->n_counts = o->most != BP_REPEAT_NO_END ? (uint32_t)BP_MIN(o->most, o->n) + 1 : (uint32_t)BP_MIN(o->least, o->n) + 1;
+    o->n_counts =
+        o->most != BP_REPEAT_NO_END ? (uint32_t)BP_MIN(o->most, o->n) + 1 : (uint32_t)BP_MIN(o->least, o->n) + 1;
     o->n_counts = BP_MAX(o->n_counts, 2);
     if ((o->n + 1) * o->n_counts > BP_SCHEMA_MAX_STATES)
-        return bp_schema_fail(o->s, BP_E_UNSUPPORTED, NULL, "too many properties for minProperties or maxProperties as large");
+        return bp_schema_fail(o->s, BP_E_UNSUPPORTED, NULL,
+                              "too many properties for minProperties or maxProperties as large");
     o->first_rule = bp_rule_new(r, "object");
     for (size_t i = 1; i < (o->n + 1) * o->n_counts; i++) bp_rule_new(r, "object");
     for (size_t at = 0; at <= o->n && !r->status; at++) {
@@ -217,7 +228,8 @@ uint32_t bp_schema_object(bp_schema *s, const json_t *schema) {
     object o = { .s = s, .schema = schema };
     read_object(&o, json_true());
     if (o.more && o.least > o.n + 1)
-        bp_schema_fail(s, BP_E_UNSUPPORTED, "minProperties", "a grammar cannot keep the names of additional properties apart");
+        bp_schema_fail(s, BP_E_UNSUPPORTED, "minProperties",
+                       "a grammar cannot keep the names of additional properties apart");
     if (!s->r->status && o.more && o.most) {
         o.member = bp_rule_new(s->r, "additional property");
         uint32_t expr = member(&o, additional_name(&o), o.more, o.more_keyword, o.pattern);

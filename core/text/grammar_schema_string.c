@@ -31,8 +31,11 @@ static const char *pattern_of(bp_schema *s, const json_t *schema) {
     if (value && !name) return bp_schema_fail(s, BP_E_INVALID, "format", "should be a text"), NULL;
     for (size_t i = 0; name && i < BP_COUNT(formats); i++)
         if (!strcmp(formats[i].name, name)) return formats[i].pattern;
-    if (name && is_refused(name)) return bp_schema_fail(s, BP_E_UNSUPPORTED, "format", "the format '%s' is not supported", name), NULL;
-    if (name) bp_log(BP_LOG_WARN, "JSON schema, #%s/format: unknown format '%s', which is passed over", bp_text_get(&s->path), name);
+    if (name && is_refused(name))
+        return bp_schema_fail(s, BP_E_UNSUPPORTED, "format", "the format '%s' is not supported", name), NULL;
+    if (name)
+        bp_log(BP_LOG_WARN, "JSON schema, #%s/format: unknown format '%s', which is passed over", bp_text_get(&s->path),
+               name);
     return NULL;
 }
 
@@ -49,8 +52,9 @@ static uint32_t by_pattern(bp_schema *s, const char *text, size_t n, uint32_t fl
     bp_schema_leave(s, before);
     bp_regex regex = bp_regex_read(s->r, text, n, flags | BP_REGEX_JSON, what);
     if (!bp_regex_bound(s->r, &regex, least, most))
-        return bp_schema_fail(s, BP_E_UNSUPPORTED, least > regex.least ? "minLength" : "maxLength",
-                              "beside a pattern or format that is not of one repeated character: put the length into the pattern");
+        return bp_schema_fail(
+            s, BP_E_UNSUPPORTED, least > regex.least ? "minLength" : "maxLength",
+            "beside a pattern or format that is not of one repeated character: put the length into the pattern");
     return quoted(s, regex.expr);
 }
 
@@ -62,7 +66,8 @@ uint32_t bp_schema_string(bp_schema *s, const json_t *schema) {
     if (s->r->status) return 0;
     if (most < least) return bp_expr_new(s->r, BP_X_CHOICE);
     if (pattern && !json_is_string(pattern)) return bp_schema_fail(s, BP_E_INVALID, "pattern", "should be a text");
-    if (pattern && format) return bp_schema_fail(s, BP_E_UNSUPPORTED, "pattern", "beside format: a grammar holds to one of them");
+    if (pattern && format)
+        return bp_schema_fail(s, BP_E_UNSUPPORTED, "pattern", "beside format: a grammar holds to one of them");
     if (format) return by_pattern(s, format, strlen(format), BP_REGEX_WHOLE, least, most);
     if (pattern) return by_pattern(s, json_string_value(pattern), json_string_length(pattern), 0, least, most);
     if (!least && most == BP_REPEAT_NO_END) return bp_schema_common(s, "string");

@@ -85,7 +85,8 @@ static bp_grammar_vocab *begin(int32_t n) {
     return NULL;
 }
 
-static bp_status finish(bp_grammar_vocab *v, bp_text *bytes, bp_status status, bp_grammar_vocab **out, bp_error *error) {
+static bp_status finish(bp_grammar_vocab *v, bp_text *bytes, bp_status status, bp_grammar_vocab **out,
+                        bp_error *error) {
     if (!status && (bytes->failed || bytes->size > UINT32_MAX)) status = BP_E_NO_MEMORY;
     v->bytes = bytes->data;
     if (!status && !build(v)) status = BP_E_NO_MEMORY;

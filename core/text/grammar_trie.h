@@ -1,4 +1,5 @@
-/* A vocabulary as a trie of its tokens' bytes, in the order of a walk that visits parents first. Private to core/text. */
+/* A vocabulary as a trie of its tokens' bytes, in the order of a walk that visits parents first. Private to core/text.
+ */
 #ifndef BP_TEXT_GRAMMAR_TRIE_H
 #define BP_TEXT_GRAMMAR_TRIE_H
 

@@ -14,7 +14,8 @@ from engine import BUILD, FIXTURES, ROOT, check, finish, ini  # noqa: E402
 SKIPPED = 77
 SECONDS = os.environ.get("BP_FUZZ_SECONDS", "5")
 TREE = os.path.join(BUILD, "sanitized")
-CORPORA = {"fuzz_gguf": ["golden/llama_tied.gguf"], "fuzz_model": ["golden/llama4.gguf", "golden/deepseek3.gguf"], "fuzz_tokenizer": ["vocab"]}
+CORPORA = {"fuzz_gguf": ["golden/llama_tied.gguf"], "fuzz_model": ["golden/llama4.gguf", "golden/deepseek3.gguf"], "fuzz_tokenizer": ["vocab"],
+           "fuzz_grammar": ["grammar/json.gbnf"], "fuzz_schema": ["grammar/person.json"], "fuzz_regex": ["grammar/email.regex"]}
 
 
 def run(*words, timeout=1200, **more):

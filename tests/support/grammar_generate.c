@@ -1,7 +1,7 @@
 /* Generations under JSON schemas for the integration tests, the model loaded once. Reads requests from stdin, one JSON
- * object a line, {"schema": TEXT, "prompt": TEXT, "seed": S, "temperature": T, "most": TOKENS}, and answers each with one
- * line of JSON: {"text": TEXT, "ended": BOOL} or {"error": WORDS}.
- * Usage: grammar_generate -m MODEL.gguf [further settings] */
+ * object a line, {"schema": TEXT, "prompt": TEXT, "seed": S, "temperature": T, "most": TOKENS}, and answers each with
+ * one line of JSON: {"text": TEXT, "ended": BOOL} or {"error": WORDS}. Usage: grammar_generate -m MODEL.gguf [further
+ * settings] */
 #define _GNU_SOURCE
 #include <jansson.h>
 #include <stdio.h>
@@ -15,18 +15,24 @@ static bool add(void *self, const bp_generated *token) {
     return true;
 }
 
-static bp_status generate(bp_session *session, const bp_sampler_settings *settings, const json_t *request, bp_text *text, bool *ended,
-                          bp_error *error) {
+static bp_status generate(bp_session *session, const bp_sampler_settings *settings, const json_t *request,
+                          bp_text *text, bool *ended, bp_error *error) {
     bp_sampler *sampler = NULL;
     bp_tokens prompt = { 0 };
     bp_generation_result result = { 0 };
     bp_status status = bp_sampler_new(settings, session->tokenizer, &sampler, error);
     const json_t *words = json_object_get(request, "prompt");
     if (!status)
-        status = bp_tokenize(session->tokenizer, json_string_value(words), json_string_length(words), BP_TOKENIZE_SPECIAL, &prompt, error);
+        status = bp_tokenize(session->tokenizer, json_string_value(words), json_string_length(words),
+                             BP_TOKENIZE_SPECIAL, &prompt, error);
     if (!status) status = bp_run_truncate(session->run, BP_SEQUENCE_MAIN, 0, error);
-    bp_generation g = { .run = session->run, .tokenizer = session->tokenizer, .sampler = sampler, .sequence = BP_SEQUENCE_MAIN,
-                        .limit = json_integer_value(json_object_get(request, "most")), .each = add, .self = text };
+    bp_generation g = { .run = session->run,
+                        .tokenizer = session->tokenizer,
+                        .sampler = sampler,
+                        .sequence = BP_SEQUENCE_MAIN,
+                        .limit = json_integer_value(json_object_get(request, "most")),
+                        .each = add,
+                        .self = text };
     if (!status) status = bp_generate(&g, prompt.ids, (int64_t)prompt.count, &result, error);
     *ended = result.end == BP_END_TOKEN;
     free(prompt.ids);
@@ -55,7 +61,8 @@ int main(int argc, char **argv) {
     bp_error error = BP_ERROR_INIT;
     bool done;
     int exit_status = bp_command_begin(argc, argv, "generate under JSON schemas", NULL, 0, &config, &done);
-    if (!done && bp_session_open(config, true, &session, &error)) exit_status = bp_command_fail("grammar_generate", &error), done = true;
+    if (!done && bp_session_open(config, true, &session, &error))
+        exit_status = bp_command_fail("grammar_generate", &error), done = true;
     char *line = NULL;
     size_t room = 0;
     while (!done && getline(&line, &room, stdin) > 0) {

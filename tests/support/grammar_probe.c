@@ -1,6 +1,7 @@
 /* A window into grammars for the integration tests. Reads requests from stdin, one JSON object a line, and answers each
  * with one line of JSON:
- *   {"gbnf" or "regex" or "schema": TEXT, "whitespace": BOOL, "accept": [TEXT, ...], "walks": N, "seed": S, "most": TOKENS}
+ *   {"gbnf" or "regex" or "schema": TEXT, "whitespace": BOOL, "accept": [TEXT, ...], "walks": N, "seed": S, "most":
+ * TOKENS}
  *   -> {"error": WORDS} or {"accepted": [BOOL, ...], "walks": [TEXT or null, ...]}: null for a walk that did not end
  * A walk takes tokens of the mask at random; after `most` tokens one of the shortest ways to the end.
  * Usage: grammar_probe [VOCABULARY.gguf] (without one: a token for each byte). */

@@ -96,10 +96,16 @@ static void test_examples(void **state) {
     (void)state;
     check_gbnf(arithmetic, "1+2=3\n\1a*(b -4)= x_1\n\1""1=1\n2=2\n\1((x))=1\n", "1+2=3\1=3\n\1(1=1\n\1""1++2=3\n\1");
     check_gbnf(json,
-               "{}\1{\"a\":1}\1{\"a\": [1, -2.5e+1, {\"b\": null}], \"c\": \"\\u00e9\\n\xC3\xA9\"}\1{ \"\": [[[]]]}\1{\"a\":true}",
-               "\1[]\1{\"a\"}\1{\"a\":01}\1{\"a\":1,}\1{\"a\":\"\n\"}\1{\"a\":\"\\x\"}\1{\"a\":1}}\1{\"a\":\"\xFF\"}\1{\"a\":\"\xC3\"}");
+               "{}\1{\"a\":1}\1{\"a\": [1, -2.5e+1, {\"b\": null}], \"c\": \"\\u00e9\\n\xC3\xA9\"}\1{ \"\": "
+               "[[[]]]}\1{\"a\":true}",
+               "\1[]\1{\"a\"}\1{\"a\":01}\1{\"a\":1,}\1{\"a\":\"\n\"}\1{\"a\":\"\\x\"}\1{\"a\":1}}\1{\"a\":\"\xFF\"}\1{"
+               "\"a\":\"\xC3\"}");
     check_gbnf(list, "- a\n\1- a\n- \xE2\x82\xAC \xF0\x9F\x99\x82\n", "\1- \n\1- a\1- a\xE2\x80\xA8\n\1a\n");
-    check_gbnf(chess, "1. e4 e5\n2. Nf3 Nc6\n3. O-O-O Qxd8+\n\1""1. e4 d5\n2. exd5 e8=Q#\n", "1. e4 e5\n\1""1. e9 e5\n2. a1 a1\n");
+    check_gbnf(chess,
+               "1. e4 e5\n2. Nf3 Nc6\n3. O-O-O Qxd8+\n\1"
+               "1. e4 d5\n2. exd5 e8=Q#\n",
+               "1. e4 e5\n\1"
+               "1. e9 e5\n2. a1 a1\n");
     check_gbnf(c_like, "\1int f(){return 1;}\1float g(int a){if(a<1){b = a*(2+c);}else{return -a;}while(a>=2){}}"
                        "\1int f(){int x = 1;}", "int f(){\1int f(){return ;}\1f(){}\1int f(){x = 1}");
 }
@@ -122,7 +128,8 @@ static void test_repetition(void **state) {
 static void test_characters(void **state) {
     (void)state;
     check_gbnf("root ::= \"\\x41\\u00E9\\U0001F642\\n\\t\\\\\\\"\"", "A\xC3\xA9\xF0\x9F\x99\x82\n\t\\\"", "A");
-    check_gbnf("root ::= [^a-y\\u0100-\\U0010FFFF]", "z\1\xC3\xBF\1\x7F", "a\1\xC4\x80\1\xED\xA0\x80\1\xC0\x80\1\xF5\x80\x80\x80");
+    check_gbnf("root ::= [^a-y\\u0100-\\U0010FFFF]", "z\1\xC3\xBF\1\x7F",
+               "a\1\xC4\x80\1\xED\xA0\x80\1\xC0\x80\1\xF5\x80\x80\x80");
     check_gbnf("root ::= [\xD0\xB0-\xD1\x8F]+ [\\u07FE-\\u0801] [\\uFFFE-\\U00010001]",
                "\xD0\xB6\xD1\x8F\xDF\xBF\xF0\x90\x80\x81\1\xD0\xB0\xE0\xA0\x80\xEF\xBF\xBE",
                "\xD1\x90\xDF\xBF\xEF\xBF\xBE\1\xD0\xB0\xE0\xA0\x82\xEF\xBF\xBE");
@@ -146,7 +153,8 @@ static void test_refused(void **state) {
     refused("root ::= a \"x\"\na ::= b\nb ::= \"y\"? root", "line 1, column 1: left recursion: 'root'");
     refused("root ::= \"x\" | root \"y\"", "left recursion");
     refused("root ::= e* root | \"x\"\ne ::= \"y\"", "left recursion");
-    refused("root ::= \"q\" z\nz ::= n{3} z \"b\" | \"c\"\nn ::= \"\" | \"m\"", "line 1, column 14: left recursion: 'z'");
+    refused("root ::= \"q\" z\nz ::= n{3} z \"b\" | \"c\"\nn ::= \"\" | \"m\"",
+            "line 1, column 14: left recursion: 'z'");
     refused("root ::= \"x\"\n  y", "there is no rule 'y'");
     refused("root ::= \"x\"\n  y", "line 2, column 3");
     refused("roof ::= \"x\"", "no rule 'root'");
@@ -203,16 +211,19 @@ static void test_limits(void **state) {
 }
 
 /* A byte-level vocabulary with some longer tokens. Id 0 ends, 1 is a control token, then 256 bytes. */
-static const char *const words[] = { "{\"", "\":", "\", \"", "true", "false", "null", "ab", "abc", "abcd", " a", "\xC3\xA9",
-                                     "\xE2\x82", "\xA9\"", "}}", "\"}", "]}", "12", "345", ", ", "a\"b", "\\\"", "\\u00", "- ", "\n- ",
-                                     "ab\n- cd", "=", "x\"}]}\"", "\"}]", "aaaaaaaaaa", "\":{\"", "[[[", "\",\"" };
+static const char *const words[] = {
+    "{\"",      "\":",    "\", \"",   "true", "false",    "null", "ab",         "abc",    "abcd", " a",   "\xC3\xA9",
+    "\xE2\x82", "\xA9\"", "}}",       "\"}",  "]}",       "12",   "345",        ", ",     "a\"b", "\\\"", "\\u00",
+    "- ",       "\n- ",   "ab\n- cd", "=",    "x\"}]}\"", "\"}]", "aaaaaaaaaa", "\":{\"", "[[[",  "\",\""
+};
 enum { N_WORDS = sizeof words / sizeof *words, N_TOKENS = 258 + N_WORDS };
 
 static bp_grammar_vocab *small_vocab(void) {
     static char bytes[256];
     bp_grammar_token tokens[N_TOKENS] = { [0] = { "</s>", 4, true }, [1] = { "", 0, false } };
     for (int i = 0; i < 256; i++) bytes[i] = (char)i, tokens[2 + i] = (bp_grammar_token){ &bytes[i], 1, false };
-    for (int i = 0; i < N_WORDS; i++) tokens[258 + i] = (bp_grammar_token){ words[i], (uint32_t)strlen(words[i]), false };
+    for (int i = 0; i < N_WORDS; i++)
+        tokens[258 + i] = (bp_grammar_token){ words[i], (uint32_t)strlen(words[i]), false };
     bp_grammar_vocab *vocab;
     assert_int_equal(bp_grammar_vocab_of(tokens, N_TOKENS, &vocab, NULL), BP_OK);
     return vocab;

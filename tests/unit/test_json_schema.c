@@ -53,8 +53,28 @@ static void refused(make_fn *make, const char *text, const char *words) {
 
 static void test_numbers(void **state) {
     (void)state;
-    check(compact, "{\"type\":\"integer\",\"minimum\":-12,\"maximum\":105}", "-12\1-1\1""0\1""9\1""99\1""105", "-13\1""106\1""007\1""1.0\1-0\1""1e1\1");
-    check(compact, "{\"type\":\"number\",\"minimum\":1.5,\"exclusiveMaximum\":20}", "1.5\1""1.50\1""2\1""19.999\1""19", "1.49\1""20\1""20.0\1""02\1""2.");
+    check(compact, "{\"type\":\"integer\",\"minimum\":-12,\"maximum\":105}",
+          "-12\1-1\1"
+          "0\1"
+          "9\1"
+          "99\1"
+          "105",
+          "-13\1"
+          "106\1"
+          "007\1"
+          "1.0\1-0\1"
+          "1e1\1");
+    check(compact, "{\"type\":\"number\",\"minimum\":1.5,\"exclusiveMaximum\":20}",
+          "1.5\1"
+          "1.50\1"
+          "2\1"
+          "19.999\1"
+          "19",
+          "1.49\1"
+          "20\1"
+          "20.0\1"
+          "02\1"
+          "2.");
     check(compact, "{\"type\":\"number\",\"exclusiveMinimum\":0}", "0.001\1""1\1""100.0", "0\1""0.0\1-1\1-0");
     check(compact, "{\"type\":\"integer\",\"multipleOf\":7,\"minimum\":10}", "14\1""70000007", "7\1""15\1""0");
     check(compact, "{\"type\":\"number\",\"multipleOf\":0.25}", "0\1""0.25\1-1.75\1""3", "1.3\1""0.251\1""1.2");
@@ -65,30 +85,51 @@ static void test_numbers(void **state) {
 
 static void test_strings(void **state) {
     (void)state;
-    check(compact, "{\"type\":\"string\",\"minLength\":1,\"maxLength\":2}", "\"a\"\1\"\xE6\x97\xA5\\n\"\1\"\\ud83d\\ude00x\"", "\"\"\1\"abc\"\1\"\n\"\1\"\\ud83d\"\1a");
-    check(compact, "{\"type\":\"string\",\"pattern\":\"^a{1,2}\\\"?$\"}", "\"a\"\1\"aa\\\"\"", "\"\"\1\"aaa\"\1\"a\"\"");
+    check(compact, "{\"type\":\"string\",\"minLength\":1,\"maxLength\":2}",
+          "\"a\"\1\"\xE6\x97\xA5\\n\"\1\"\\ud83d\\ude00x\"", "\"\"\1\"abc\"\1\"\n\"\1\"\\ud83d\"\1a");
+    check(compact, "{\"type\":\"string\",\"pattern\":\"^a{1,2}\\\"?$\"}", "\"a\"\1\"aa\\\"\"",
+          "\"\"\1\"aaa\"\1\"a\"\"");
     check(compact, "{\"type\":\"string\",\"pattern\":\"b.d\"}", "\"b.d\"\1\"xxbcdyy\"", "\"bd\"\1\"b\\nd\"");
     check(compact, "{\"type\":\"string\",\"pattern\":\"^[a-z]+$\",\"maxLength\":3}", "\"abc\"", "\"abcd\"\1\"\"");
-    check(compact, "{\"type\":\"string\",\"format\":\"date\"}", "\"2024-02-29\"\1\"2000-02-29\"\1\"9999-12-31\"", "\"2023-02-29\"\1\"1900-02-29\"\1\"2023-04-31\"\1\"0000-01-01\"");
-    check(compact, "{\"type\":\"string\",\"format\":\"ipv6\"}", "\"::\"\1\"1::2\"\1\"::ffff:1.2.3.4\"\1\"1:2:3:4:5:6:7:8\"", "\"1:2:3:4:5:6:7:8:9\"\1\"12345::\"\1\":\"");
+    check(compact, "{\"type\":\"string\",\"format\":\"date\"}", "\"2024-02-29\"\1\"2000-02-29\"\1\"9999-12-31\"",
+          "\"2023-02-29\"\1\"1900-02-29\"\1\"2023-04-31\"\1\"0000-01-01\"");
+    check(compact, "{\"type\":\"string\",\"format\":\"ipv6\"}",
+          "\"::\"\1\"1::2\"\1\"::ffff:1.2.3.4\"\1\"1:2:3:4:5:6:7:8\"", "\"1:2:3:4:5:6:7:8:9\"\1\"12345::\"\1\":\"");
 }
 
 static void test_structures(void **state) {
     (void)state;
-    check(compact, "{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"integer\"},\"b\":{\"type\":\"string\"},\"c\":{\"type\":\"null\"}},\"required\":[\"b\"]}",
-          "{\"b\":\"\"}\1{\"a\":1,\"b\":\"x\"}\1{\"a\":1,\"b\":\"\",\"c\":null}", "{\"a\":1}\1{\"b\":\"\",\"a\":1}\1{\"b\":\"\",}\1{\"b\":\"\",\"d\":1}\1{}");
-    check(compact, "{\"properties\":{\"a\":{\"type\":\"integer\"},\"ab\":{\"type\":\"string\"}},\"additionalProperties\":{\"type\":\"boolean\"},\"minProperties\":1,\"maxProperties\":2}",
-          "{\"a\":1}\1{\"b\":true}\1{\"a\":1,\"ab\":\"s\"}\1{\"abc\":true,\"\":false}", "{}\1{\"a\":true}\1{\"ab\":true}\1{\"a\":1,\"x\":true,\"y\":true}");
-    check(compact, "{\"type\":\"array\",\"items\":{\"type\":\"integer\"},\"minItems\":2,\"maxItems\":3}", "[1,2]\1[1,2,3]", "[]\1[1]\1[1,2,3,4]\1[1,]");
-    check(compact, "{\"prefixItems\":[{\"type\":\"integer\"},{\"type\":\"string\"}],\"items\":{\"const\":0},\"minItems\":1}", "[1]\1[1,\"a\"]\1[1,\"a\",0,0]", "[]\1[\"a\"]\1[1,\"a\",1]");
-    check(compact, "{\"$ref\":\"#/$defs/n\",\"$defs\":{\"n\":{\"type\":\"object\",\"properties\":{\"v\":{},\"c\":{\"items\":{\"$ref\":\"#/$defs/n\"}}},\"required\":[\"v\"]}}}",
+    check(compact,
+          "{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"integer\"},\"b\":{\"type\":\"string\"},\"c\":{"
+          "\"type\":\"null\"}},\"required\":[\"b\"]}",
+          "{\"b\":\"\"}\1{\"a\":1,\"b\":\"x\"}\1{\"a\":1,\"b\":\"\",\"c\":null}",
+          "{\"a\":1}\1{\"b\":\"\",\"a\":1}\1{\"b\":\"\",}\1{\"b\":\"\",\"d\":1}\1{}");
+    check(compact,
+          "{\"properties\":{\"a\":{\"type\":\"integer\"},\"ab\":{\"type\":\"string\"}},\"additionalProperties\":{"
+          "\"type\":\"boolean\"},\"minProperties\":1,\"maxProperties\":2}",
+          "{\"a\":1}\1{\"b\":true}\1{\"a\":1,\"ab\":\"s\"}\1{\"abc\":true,\"\":false}",
+          "{}\1{\"a\":true}\1{\"ab\":true}\1{\"a\":1,\"x\":true,\"y\":true}");
+    check(compact, "{\"type\":\"array\",\"items\":{\"type\":\"integer\"},\"minItems\":2,\"maxItems\":3}",
+          "[1,2]\1[1,2,3]", "[]\1[1]\1[1,2,3,4]\1[1,]");
+    check(compact,
+          "{\"prefixItems\":[{\"type\":\"integer\"},{\"type\":\"string\"}],\"items\":{\"const\":0},\"minItems\":1}",
+          "[1]\1[1,\"a\"]\1[1,\"a\",0,0]", "[]\1[\"a\"]\1[1,\"a\",1]");
+    check(compact,
+          "{\"$ref\":\"#/$defs/"
+          "n\",\"$defs\":{\"n\":{\"type\":\"object\",\"properties\":{\"v\":{},\"c\":{\"items\":{\"$ref\":\"#/$defs/"
+          "n\"}}},\"required\":[\"v\"]}}}",
           "{\"v\":1}\1{\"v\":[{}],\"c\":[{\"v\":2,\"c\":[]},{\"v\":3}]}", "{\"v\":1,\"c\":[{}]}\1{}");
-    check(compact, "{\"allOf\":[{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"integer\",\"minimum\":3}},\"required\":[\"a\"]},{\"properties\":{\"a\":{\"maximum\":5},\"b\":{\"const\":\"x\"}}}]}",
+    check(compact,
+          "{\"allOf\":[{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"integer\",\"minimum\":3}},\"required\":["
+          "\"a\"]},{\"properties\":{\"a\":{\"maximum\":5},\"b\":{\"const\":\"x\"}}}]}",
           "{\"a\":4}\1{\"a\":3,\"b\":\"x\"}", "{\"a\":6}\1{\"a\":2}\1{\"a\":3,\"b\":\"y\"}\1{}");
-    check(compact, "{\"enum\":[1,\"a\",null,{\"x\":[1]}],\"type\":[\"string\",\"object\"]}", "\"a\"\1{\"x\":[1]}", "1\1null");
+    check(compact, "{\"enum\":[1,\"a\",null,{\"x\":[1]}],\"type\":[\"string\",\"object\"]}", "\"a\"\1{\"x\":[1]}",
+          "1\1null");
     check(compact, "{\"type\":\"string\",\"nullable\":true,\"maxLength\":0}", "null\1\"\"", "\"a\"\1""1");
-    check(compact, "{\"patternProperties\":{\"^x-\":{\"type\":\"null\"}}}", "{}\1{\"x-\":null,\"x-y\":null}", "{\"y\":null}\1{\"x-\":1}");
-    check(spaced, "{\"properties\":{\"a\":{\"items\":{\"type\":\"null\"}}}}", "{}\1 { \"a\" : [ null , null ] }\n\1{\"a\":[]}", "{ \"a\" [] }\1{\"a\":[null null]}");
+    check(compact, "{\"patternProperties\":{\"^x-\":{\"type\":\"null\"}}}", "{}\1{\"x-\":null,\"x-y\":null}",
+          "{\"y\":null}\1{\"x-\":1}");
+    check(spaced, "{\"properties\":{\"a\":{\"items\":{\"type\":\"null\"}}}}",
+          "{}\1 { \"a\" : [ null , null ] }\n\1{\"a\":[]}", "{ \"a\" [] }\1{\"a\":[null null]}");
     check(compact, "true", "[{\"a\":[1,2,{\"b\":null}]},true,\"\"]\1{}", "[1,]\1{\"a\"}\1tru");
 }
 
@@ -115,7 +156,11 @@ static void test_regex(void **state) {
     (void)state;
     check(bp_grammar_regex, "a|bc{2,3}?|\\d+(?:x|\\.)", "a\1""bcc\1""bccc\1""12x\1""3.", "b\1""bc\1""bcccc\1x\1");
     check(bp_grammar_regex, "^[^\\W\\d]\\s\\S{0,2}$", "a \1_\t..\1""b\n\xC3\xA9", "1 \1a\1""a ...");
-    check(bp_grammar_regex, "\\u00e9\\u{1F642}\\x41\\ud83d\\ude42[\\]\\-a-c]", "\xC3\xA9\xF0\x9F\x99\x82""A\xF0\x9F\x99\x82]\1\xC3\xA9\xF0\x9F\x99\x82""A\xF0\x9F\x99\x82-", "A");
+    check(bp_grammar_regex, "\\u00e9\\u{1F642}\\x41\\ud83d\\ude42[\\]\\-a-c]",
+          "\xC3\xA9\xF0\x9F\x99\x82"
+          "A\xF0\x9F\x99\x82]\1\xC3\xA9\xF0\x9F\x99\x82"
+          "A\xF0\x9F\x99\x82-",
+          "A");
     check(bp_grammar_regex, "a{,2}|{x}|a{0}", "a{,2}\1{x}\1", "aa\1""a");
     check(bp_grammar_regex, ".{2}", "ab\1\xF0\x9F\x99\x82-", "a\1""a\n\1""abc");
 }
