@@ -47,6 +47,8 @@ typedef struct bp_jloop {
 bp_jv bp_jx_fail(bp_jx *x, const char *format, ...) __attribute__((format(printf, 2, 3)));
 bp_jv bp_jx_undefined(bp_jx *x, bp_jv v); /* report the use of an undefined value */
 bool bp_jx_steps(bp_jx *x, size_t n); /* false: too many */
+/* Charge work on each of n characters, before it is done. */
+static inline bool bp_jx_work(bp_jx *x, size_t n) { return bp_jx_steps(x, n / 4); }
 void *bp_jx_alloc(bp_jx *x, size_t bytes);
 bool bp_jx_enter(bp_jx *x); /* one level deeper; false: too deep */
 static inline void bp_jx_leave(bp_jx *x) { x->depth--; }

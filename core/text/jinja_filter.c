@@ -54,6 +54,7 @@ static BP_JCALL(title) {
     bp_jv text = bp_jv_to_string(x, self);
     bp_text out = { 0 };
     bool inside = false;
+    if (text.type && !bp_jx_work(x, text.string->size)) return (bp_jv){ 0 };
     for (size_t at = 0; text.type && at < text.string->size;) {
         int32_t c = bp_jchar_next(text.string->data, text.string->size, &at);
         (inside ? bp_jchar_lower : bp_jchar_upper)(&out, c);
@@ -68,6 +69,7 @@ static BP_JCALL(word_count) {
     bp_jv text = bp_jv_to_string(x, self);
     int64_t n = 0;
     bool inside = false;
+    if (text.type && !bp_jx_work(x, text.string->size)) return (bp_jv){ 0 };
     for (size_t at = 0; text.type && at < text.string->size;) {
         bool word = bp_jchar_class(bp_jchar_next(text.string->data, text.string->size, &at)) & BP_JCHAR_WORD;
         n += word && !inside;
@@ -274,6 +276,7 @@ static bool url_safe(unsigned char c, bool query) {
 
 static bool url_quote(bp_jx *x, bp_jv v, bool query, bp_text *out) {
     v = bp_jv_to_string(x, v);
+    if (v.type && !bp_jx_work(x, v.string->size)) return false;
     for (size_t i = 0; v.type && i < v.string->size; i++) {
         unsigned char c = (unsigned char)v.string->data[i];
         if (url_safe(c, query)) bp_text_add(out, (const char[]){ (char)c }, 1);

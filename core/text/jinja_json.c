@@ -142,7 +142,10 @@ static bool write(bp_jx *x, bp_jv v, const bp_jjson *how, uint32_t level, bp_tex
     case BP_J_BOOL: bp_text_adds(out, v.truth ? "true" : "false"); return true;
     case BP_J_INT: bp_text_format(out, "%" PRId64, v.integer); return true;
     case BP_J_FLOAT: write_float(v.number, out); return true;
-    case BP_J_STRING: write_string(v.string, how->ascii, out); return true;
+    case BP_J_STRING:
+        if (!bp_jx_work(x, v.string->size)) return false;
+        write_string(v.string, how->ascii, out);
+        return true;
     case BP_J_LIST: case BP_J_TUPLE: case BP_J_DICT: return write_deep(x, v, how, level, out);
     case BP_J_UNDEFINED: return bp_jx_undefined(x, v), false;
     default: return bp_jx_fail(x, "an object of type %s is not JSON serializable", bp_jv_type_name(v)), false;

@@ -145,8 +145,8 @@ bp_jv bp_jx_attribute(bp_jx *x, bp_jv object, bp_jv name) {
 }
 
 static bp_jv character_at(bp_jx *x, const bp_jstring *s, int64_t i) {
+    if ((size_t)s->count != s->size && !bp_jx_work(x, (size_t)i)) return (bp_jv){ 0 };
     size_t begin = bp_jstring_offset(s, i), end = begin;
-    if ((size_t)s->count != s->size && !bp_jx_steps(x, begin / 64)) return (bp_jv){ 0 };
     (void)bp_jchar_next(s->data, s->size, &end);
     bp_jv v = bp_jv_string(x, s->data + begin, end - begin);
     return s->safe ? bp_jv_safe(x, v, true) : v;
@@ -209,12 +209,13 @@ static bool resolve(bp_jx *x, const bp_jrange *slice, int64_t n, int64_t *first,
 
 static bp_jv slice_string(bp_jx *x, const bp_jstring *s, int64_t first, int64_t step, int64_t count) {
     if (!count) return bp_jv_words(x, "");
+    if ((size_t)s->count != s->size && !bp_jx_work(x, s->size)) return (bp_jv){ 0 };
     if (step == 1) {
         size_t begin = bp_jstring_offset(s, first), end = bp_jstring_offset(s, first + count);
         return bp_jx_steps(x, end / 64) ? bp_jv_string(x, s->data + begin, end - begin) : (bp_jv){ 0 };
     }
     size_t *offsets = bp_jx_alloc(x, ((size_t)s->count + 1) * sizeof *offsets), at = 0;
-    if (!offsets || !bp_jx_steps(x, (size_t)s->count / 8)) return (bp_jv){ 0 };
+    if (!offsets || !bp_jx_steps(x, (size_t)s->count / 4)) return (bp_jv){ 0 };
     for (int64_t i = 0; i < s->count; i++) offsets[i] = at, (void)bp_jchar_next(s->data, s->size, &at);
     offsets[s->count] = s->size;
     bp_text text = { 0 };

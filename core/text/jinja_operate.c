@@ -148,7 +148,7 @@ bp_jv bp_jx_add(bp_jx *x, bp_jv a, bp_jv b) { return bp_jx_binary(x, '+', a, b);
 
 bp_jv bp_jx_escape(bp_jx *x, bp_jv v) {
     v = bp_jv_to_string(x, v);
-    if (!v.type || v.string->safe) return v;
+    if (!v.type || v.string->safe || !bp_jx_work(x, v.string->size)) return x->failed ? (bp_jv){ 0 } : v;
     bp_text text = { 0 };
     for (size_t i = 0; i < v.string->size; i++) {
         char c = v.string->data[i];

@@ -127,6 +127,7 @@ bool bp_jv_repr(bp_jx *x, bp_jv v, bp_text *out) {
     case BP_J_FLOAT: bp_jv_float_text(v.number, out); break;
     case BP_J_RANGE: range_repr(v.range, out); break;
     case BP_J_STRING:
+        if (!bp_jx_work(x, v.string->size)) return false;
         if (v.string->safe) bp_text_adds(out, "Markup(");
         string_repr(v.string, out);
         if (v.string->safe) bp_text_adds(out, ")");

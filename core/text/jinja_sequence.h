@@ -26,7 +26,8 @@ bp_jv bp_jcapitalize(bp_jx *x, bp_jv text);
 bp_jv bp_jupper(bp_jx *x, bp_jv text);
 bp_jv bp_jcenter(bp_jx *x, bp_jv text, int64_t width, int32_t fill, char align);
 bp_jv bp_jsplit_lines(bp_jx *x, bp_jv text, bool keep_ends);
-bool bp_jis_case(const bp_jstring *s, uint32_t wanted, uint32_t other);
+/* Is there a character of class wanted, and none of the other? */
+bp_jv bp_jis_case(bp_jx *x, const bp_jstring *s, uint32_t wanted, uint32_t other);
 bool bp_jparse_int(const bp_jstring *s, int base, int64_t *out);
 bool bp_jparse_float(const bp_jstring *s, double *out);
 

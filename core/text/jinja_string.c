@@ -27,11 +27,12 @@ typedef void (*map_character)(bp_text *out, int32_t c);
 static bp_jv map_text(bp_jx *x, bp_jv v, map_character first, map_character rest) {
     const bp_jstring *s = v.string;
     bp_text out = { 0 };
+    if (!bp_jx_work(x, s->size)) return (bp_jv){ 0 };
     for (size_t at = 0; at < s->size;) {
         bool is_first = !at;
         (is_first ? first : rest)(&out, bp_jchar_next(s->data, s->size, &at));
     }
-    return bp_jx_steps(x, s->size / 16) ? bp_jv_safe(x, bp_jv_text(x, &out), s->safe) : (bp_text_free(&out), (bp_jv){ 0 });
+    return bp_jv_safe(x, bp_jv_text(x, &out), s->safe);
 }
 
 bp_jv bp_jv_lower(bp_jx *x, bp_jv v) { return map_text(x, v, bp_jchar_lower, bp_jchar_lower); }
@@ -59,6 +60,7 @@ static BP_JCALL(str_title) {
     const bp_jstring *s = self.string;
     bp_text out = { 0 };
     bool inside = false;
+    if (!bp_jx_work(x, s->size)) return (bp_jv){ 0 };
     for (size_t at = 0; at < s->size;) {
         int32_t c = bp_jchar_next(s->data, s->size, &at);
         (inside ? bp_jchar_lower : bp_jchar_title)(&out, c);
@@ -77,19 +79,19 @@ static bool has_character(const bp_jstring *set, const char *c, size_t n) {
 }
 
 /* Bytes of characters of the set at the begin, or n without those at the end. */
-static size_t strip_left(const char *s, size_t n, const bp_jstring *set) {
+static size_t strip_left(bp_jx *x, const char *s, size_t n, const bp_jstring *set) {
     for (size_t at = 0, begin = 0; at < n; begin = at) {
         (void)bp_jchar_next(s, n, &at);
-        if (!has_character(set, s + begin, at - begin)) return begin;
+        if (!bp_jx_steps(x, 1 + set->size / 8) || !has_character(set, s + begin, at - begin)) return begin;
     }
     return n;
 }
 
-static size_t strip_right(const char *s, size_t n, const bp_jstring *set) {
+static size_t strip_right(bp_jx *x, const char *s, size_t n, const bp_jstring *set) {
     while (n) {
         size_t begin = n - 1;
         while (begin && ((unsigned char)s[begin] & 0xC0) == 0x80) begin--;
-        if (!has_character(set, s + begin, n - begin)) break;
+        if (!bp_jx_steps(x, 1 + set->size / 8) || !has_character(set, s + begin, n - begin)) break;
         n = begin;
     }
     return n;
@@ -100,11 +102,11 @@ bp_jv bp_jstrip(bp_jx *x, bp_jv text, bp_jv characters, bool left, bool right) {
     if (bp_jgiven_some(characters) && !bp_jtext(x, characters, &set)) return (bp_jv){ 0 };
     const char *data = s->data;
     size_t n = s->size, skip = 0;
-    if (set && !bp_jx_steps(x, (n / 64 + 1) * (set->size / 64 + 1))) return (bp_jv){ 0 };
-    if (left) skip = set ? strip_left(data, n, set) : bp_jtext_left(data, n);
+    if (!bp_jx_steps(x, n / 16)) return (bp_jv){ 0 };
+    if (left) skip = set ? strip_left(x, data, n, set) : bp_jtext_left(data, n);
     data += skip, n -= skip;
-    if (right) n = set ? strip_right(data, n, set) : bp_jtext_right(data, n);
-    return bp_jx_steps(x, s->size / 64) ? bp_jv_safe(x, bp_jv_string(x, data, n), s->safe) : (bp_jv){ 0 };
+    if (right) n = set ? strip_right(x, data, n, set) : bp_jtext_right(data, n);
+    return !x->failed ? bp_jv_safe(x, bp_jv_string(x, data, n), s->safe) : (bp_jv){ 0 };
 }
 
 static BP_JCALL(str_strip) { BP_JUNUSED; return bp_jstrip(x, self, a[0], true, true); }
@@ -184,7 +186,8 @@ static bp_jv reversed(bp_jv list) {
 }
 
 /* The last place of part in n bytes; NULL where it is not. */
-static const char *find_last(const char *s, size_t n, const bp_jstring *part) {
+static const char *find_last(bp_jx *x, const char *s, size_t n, const bp_jstring *part) {
+    if (!bp_jx_steps(x, n / 16 * (part->size / 64 + 1))) return NULL;
     for (size_t at = part->size <= n ? n - part->size + 1 : 0; at-- > 0;)
         if (!memcmp(s + at, part->data, part->size)) return s + at;
     return NULL;
@@ -195,13 +198,13 @@ static bp_jv rsplit_by(bp_jx *x, const bp_jstring *s, const bp_jstring *by, int6
     size_t n = s->size;
     if (!by->size) return bp_jx_fail(x, "empty separator");
     for (; list.type && most; most -= most > 0) {
-        const char *found = find_last(s->data, n, by);
+        const char *found = find_last(x, s->data, n, by);
         if (!found) break;
         size_t begin = (size_t)(found - s->data) + by->size;
         if (!push_piece(x, list, s->data + begin, n - begin)) return (bp_jv){ 0 };
         n = (size_t)(found - s->data);
     }
-    return list.type && push_piece(x, list, s->data, n) ? reversed(list) : (bp_jv){ 0 };
+    return list.type && !x->failed && push_piece(x, list, s->data, n) ? reversed(list) : (bp_jv){ 0 };
 }
 
 static bp_jv rsplit_spaces(bp_jx *x, const bp_jstring *s, int64_t most) {
@@ -228,7 +231,7 @@ static bp_jv split(bp_jx *x, bp_jv self, const bp_jv *a, bool from_right) {
     const bp_jstring *by = NULL;
     int64_t most;
     if (!bp_jinteger(x, a[1], -1, &most) || (bp_jgiven_some(a[0]) && !bp_jtext(x, a[0], &by))) return (bp_jv){ 0 };
-    if (!bp_jx_steps(x, self.string->size / 16)) return (bp_jv){ 0 };
+    if (!bp_jx_work(x, self.string->size)) return (bp_jv){ 0 };
     if (most < 0) most = -1, from_right = from_right && by;
     if (by) return from_right ? rsplit_by(x, self.string, by, most) : split_by(x, self.string, by, most);
     return from_right ? rsplit_spaces(x, self.string, most) : split_spaces(x, self.string, most);
@@ -239,7 +242,7 @@ static BP_JCALL(str_rsplit) { BP_JUNUSED; return split(x, self, a, true); }
 
 bp_jv bp_jsplit_lines(bp_jx *x, bp_jv text, bool keep_ends) {
     const bp_jstring *s = text.string;
-    bp_jv list = bp_jv_list(x, 0);
+    bp_jv list = bp_jx_work(x, s->size) ? bp_jv_list(x, 0) : (bp_jv){ 0 };
     for (size_t at = 0, begin = 0; list.type && at < s->size;) {
         size_t end = at;
         int32_t c = bp_jchar_next(s->data, s->size, &at);
@@ -258,7 +261,7 @@ static bp_jv partition(bp_jx *x, bp_jv self, bp_jv by, bool last) {
     const bp_jstring *s = self.string, *part;
     if (!bp_jtext(x, by, &part)) return (bp_jv){ 0 };
     if (!part->size) return bp_jx_fail(x, "empty separator");
-    const char *found = last ? find_last(s->data, s->size, part) : memmem(s->data, s->size, part->data, part->size);
+    const char *found = last ? find_last(x, s->data, s->size, part) : memmem(s->data, s->size, part->data, part->size);
     size_t before = found ? (size_t)(found - s->data) : last ? 0 : s->size, after = found ? before + part->size : before;
     bp_jv tuple = bp_jv_tuple(x, 3);
     bool good = tuple.type && push_piece(x, tuple, s->data, before) && push_piece(x, tuple, s->data + before, after - before) &&
@@ -281,7 +284,7 @@ static bool window(bp_jx *x, const bp_jstring *s, bp_jv start, bp_jv end, size_t
     if (*outside) return true;
     *from = bp_jstring_offset(s, first);
     *to = bp_jstring_offset(s, last);
-    return bp_jx_steps(x, s->size / 64);
+    return bp_jx_steps(x, s->size / 16);
 }
 
 static bp_jv affix(bp_jx *x, bp_jv self, const bp_jv *a, bool at_end) {
@@ -307,8 +310,9 @@ static bp_jv find(bp_jx *x, bp_jv self, const bp_jv *a, bool last, bool must) {
     bool outside;
     if (!bp_jtext(x, a[0], &part) || !window(x, s, a[1], a[2], &from, &to, &outside)) return (bp_jv){ 0 };
     const char *found = NULL;
-    if (!outside) found = last ? find_last(s->data + from, to - from, part) : memmem(s->data + from, to - from, part->data, part->size);
+    if (!outside) found = last ? find_last(x, s->data + from, to - from, part) : memmem(s->data + from, to - from, part->data, part->size);
     if (!outside && !part->size && !last) found = s->data + from;
+    if (x->failed) return (bp_jv){ 0 };
     if (!found) return must ? bp_jx_fail(x, "substring not found") : bp_jv_int(-1);
     int64_t index = 0;
     for (const char *c = s->data; c < found; c++) index += ((unsigned char)*c & 0xC0) != 0x80;
@@ -416,13 +420,16 @@ static BP_JCALL(str_expandtabs) {
     if (!bp_jinteger(x, a[0], 8, &size)) return (bp_jv){ 0 };
     if (size > 1000) return bp_jx_fail(x, "the tabs are too wide");
     bp_text out = { 0 };
-    for (size_t at = 0; at < s->size;) {
+    if (!bp_jx_work(x, s->size)) return (bp_jv){ 0 };
+    for (size_t at = 0; at < s->size && bp_jx_text(x, &out);) {
         size_t begin = at;
         int32_t c = bp_jchar_next(s->data, s->size, &at);
         int64_t spaces = c == '\t' && size > 0 ? size - column % size : 0;
         for (int64_t i = 0; i < spaces; i++) bp_text_add(&out, " ", 1);
         if (c != '\t') bp_text_add(&out, s->data + begin, at - begin);
+        bp_jx_steps(x, (size_t)spaces / 8);
         column = c == '\n' || c == '\r' ? 0 : column + (c == '\t' ? spaces : 1);
+        if (x->failed) return bp_text_free(&out), (bp_jv){ 0 };
     }
     return bp_jv_text(x, &out);
 }
@@ -444,19 +451,21 @@ static BP_JCALL(str_format_map) {
 /* All characters are of a class, and there is one. */
 static bp_jv all_are(bp_jx *x, bp_jv self, uint32_t class, bool empty) {
     const bp_jstring *s = self.string;
+    if (!bp_jx_work(x, s->size)) return (bp_jv){ 0 };
     for (size_t at = 0; at < s->size;)
         if (!(bp_jchar_class(bp_jchar_next(s->data, s->size, &at)) & class)) return bp_jv_bool(false);
-    return bp_jx_steps(x, s->size / 16) ? bp_jv_bool(s->size || empty) : (bp_jv){ 0 };
+    return bp_jv_bool(s->size || empty);
 }
 
-bool bp_jis_case(const bp_jstring *s, uint32_t wanted, uint32_t other) {
+bp_jv bp_jis_case(bp_jx *x, const bp_jstring *s, uint32_t wanted, uint32_t other) {
     bool any = false;
+    if (!bp_jx_work(x, s->size)) return (bp_jv){ 0 };
     for (size_t at = 0; at < s->size;) {
         uint32_t class = bp_jchar_class(bp_jchar_next(s->data, s->size, &at));
-        if (class & (other | BP_JCHAR_TITLE)) return false;
+        if (class & (other | BP_JCHAR_TITLE)) return bp_jv_bool(false);
         if (class & wanted) any = true;
     }
-    return any;
+    return bp_jv_bool(any);
 }
 
 static BP_JCALL(str_isalpha) { BP_JUNUSED; return all_are(x, self, BP_JCHAR_ALPHA, false); }
@@ -469,17 +478,19 @@ static BP_JCALL(str_isalnum) {
     return all_are(x, self, BP_JCHAR_ALPHA | BP_JCHAR_NUMERIC | BP_JCHAR_DIGIT | BP_JCHAR_DECIMAL, false);
 }
 static BP_JCALL(str_isascii) { BP_JUNUSED; return bp_jv_bool((size_t)self.string->count == self.string->size); }
-static BP_JCALL(str_isupper) { BP_JUNUSED; return bp_jv_bool(bp_jis_case(self.string, BP_JCHAR_UPPER, BP_JCHAR_LOWER)); }
-static BP_JCALL(str_islower) { BP_JUNUSED; return bp_jv_bool(bp_jis_case(self.string, BP_JCHAR_LOWER, BP_JCHAR_UPPER)); }
+static BP_JCALL(str_isupper) { BP_JUNUSED; return bp_jis_case(x, self.string, BP_JCHAR_UPPER, BP_JCHAR_LOWER); }
+static BP_JCALL(str_islower) { BP_JUNUSED; return bp_jis_case(x, self.string, BP_JCHAR_LOWER, BP_JCHAR_UPPER); }
 
 static BP_JCALL(str_isspace) {
     BP_JUNUSED;
+    if (!bp_jx_work(x, self.string->size)) return (bp_jv){ 0 };
     return bp_jv_bool(self.string->size && bp_jtext_left(self.string->data, self.string->size) == self.string->size);
 }
 
 static BP_JCALL(str_isidentifier) {
     BP_JUNUSED;
     const bp_jstring *s = self.string;
+    if (!bp_jx_work(x, s->size)) return (bp_jv){ 0 };
     for (size_t at = 0; at < s->size;) {
         bool first = !at;
         if (!bp_jchar_in_name(bp_jchar_next(s->data, s->size, &at), first)) return bp_jv_bool(false);
@@ -491,6 +502,7 @@ static BP_JCALL(str_istitle) {
     BP_JUNUSED;
     const bp_jstring *s = self.string;
     bool inside = false, any = false;
+    if (!bp_jx_work(x, s->size)) return (bp_jv){ 0 };
     for (size_t at = 0; at < s->size;) {
         uint32_t class = bp_jchar_class(bp_jchar_next(s->data, s->size, &at));
         if (class & (BP_JCHAR_UPPER | BP_JCHAR_TITLE) && inside) return bp_jv_bool(false);

@@ -48,7 +48,7 @@ static BP_JCALL(is_callable) {
 
 static bp_jv cased(bp_jx *x, bp_jv v, uint32_t wanted, uint32_t other) {
     v = bp_jv_to_string(x, v);
-    return v.type ? bp_jv_bool(bp_jis_case(v.string, wanted, other)) : v;
+    return v.type ? bp_jis_case(x, v.string, wanted, other) : v;
 }
 
 static BP_JCALL(is_lower) { BP_JUNUSED; return cased(x, self, BP_JCHAR_LOWER, BP_JCHAR_UPPER); }

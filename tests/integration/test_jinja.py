@@ -358,8 +358,10 @@ def cases():
     if not SLOW:
         pairs = random.Random(2).sample(pairs, len(pairs) // 8)
     for (a, b), op in itertools.product(pairs, BINARY):
-        if op == "-" and "d." in a + b:  # sets: not there
+        if op in ("-", "<", "<=", ">", ">=") and "d." in a + b:  # sets: not there
             continue
+        if op == "is sameas" and a == b or op == "**" and (a, b) in (("neg", "x"), ("neg", "tiny")):
+            continue  # whether CPython makes one object or two; complex numbers
         yield "{{ (%s) %s (%s) }}" % (a, op, b)
 
 

@@ -1,0 +1,48 @@
+/* Any bytes as an answer, in any format: nothing is lost to a crash, arguments are JSON, and pieces make no difference. */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/text.h"
+#include "core/text/answer.h"
+
+static const char *const templates[] = {
+    "<tool_call></think>", "\"parameters\": <|start_header_id|> <|python_tag|>", "[TOOL_CALLS] [THINK]", "tool▁calls▁begin </think>",
+    "<|channel|> <|message|>", "<|tool_call|> Here is my thought process: <response>", "<|START_ACTION|> <|START_THINKING|>",
+    "<|tool_calls_section_begin|> <seed:think>",
+};
+
+static void hear(void *user, int kind, uint32_t call, const char *text, size_t n) {
+    if (!n) abort();
+    if (kind == BP_ANSWER_ARGUMENTS) {
+        json_t *json = json_loadb(text, n, JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, NULL);
+        if (!json_is_object(json)) abort();
+        json_decref(json);
+    }
+    static int last;
+    bp_text *out = user;
+    if (kind != last || !out->size) bp_text_format(out, "%d.%u:", kind, call);
+    last = kind;
+    bp_text_add(out, text, n);
+}
+
+static void parse(const char *template_text, const char *data, size_t n, size_t piece, bp_text *out) {
+    bp_answer *answer;
+    if (bp_answer_new(template_text, NULL, 0, hear, out, &answer, NULL)) abort();
+    for (size_t at = 0; at < n; at += piece) bp_answer_feed(answer, data + at, n - at < piece ? n - at : piece, NULL);
+    if (bp_answer_end(answer, NULL)) abort();
+    bp_answer_free(answer);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    if (size < 2) return 0;
+    const char *template_text = templates[data[0] % (sizeof templates / sizeof *templates)];
+    bp_text whole = { 0 }, pieces = { 0 };
+    parse(template_text, (const char *)data + 2, size - 2, size, &whole);
+    parse(template_text, (const char *)data + 2, size - 2, 1 + data[1] % 16, &pieces);
+    if (whole.size != pieces.size || (whole.size && memcmp(whole.data, pieces.data, whole.size))) abort();
+    bp_text_free(&whole);
+    bp_text_free(&pieces);
+    return 0;
+}
