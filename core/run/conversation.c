@@ -5,6 +5,7 @@
 
 #include "core/base/fail.h"
 #include "core/base/size.h"
+#include "core/text/answer.h"
 #include "core/text/chat.h"
 
 struct bp_conversation {
@@ -45,16 +46,23 @@ bp_status bp_conversation_say(bp_conversation *c, const char *role, const char *
 
 void bp_conversation_clear(bp_conversation *c) { json_array_clear(c->messages); }
 
-static bp_status render(const bp_conversation *c, bp_tokens *ids, bp_error *error) {
-    bp_text prompt = { 0 };
+static bp_status render(const bp_conversation *c, bp_text *prompt, bp_tokens *ids, bp_error *error) {
     json_t *all = json_pack("{s:O, s:n, s:n, s:b}", "messages", c->messages, "tools", "documents", "add_generation_prompt", 1);
-    bp_status status = all ? bp_chat_render(c->chat, all, &prompt, error) : bp_fail(error, BP_E_NO_MEMORY, "out of memory");
+    bp_status status = all ? bp_chat_render(c->chat, all, prompt, error) : bp_fail(error, BP_E_NO_MEMORY, "out of memory");
     uint32_t how = BP_TOKENIZE_SPECIAL;
-    if (!status && bp_chat_has_bos(c->chat, bp_text_get(&prompt), prompt.size)) how |= BP_TOKENIZE_NO_BOS;
-    if (!status) status = bp_tokenize(c->session->tokenizer, bp_text_get(&prompt), prompt.size, how, ids, error);
+    if (!status && bp_chat_has_bos(c->chat, bp_text_get(prompt), prompt->size)) how |= BP_TOKENIZE_NO_BOS;
+    if (!status) status = bp_tokenize(c->session->tokenizer, bp_text_get(prompt), prompt->size, how, ids, error);
     if (!status && !ids->count) status = bp_fail(error, BP_E_INVALID, "the chat template renders nothing");
     json_decref(all);
-    bp_text_free(&prompt);
+    return status;
+}
+
+/* The answer, taken apart into content, reasoning and calls, becomes part of the conversation. */
+static bp_status remember(bp_conversation *c, const bp_text *prompt, const bp_text *answer, bp_error *error) {
+    json_t *message;
+    bp_status status = bp_answer_message(bp_chat_source(c->chat), bp_text_get(prompt), prompt->size, bp_text_get(answer),
+                                         answer->size, &message, error);
+    if (!status && json_array_append_new(c->messages, message)) status = bp_fail(error, BP_E_NO_MEMORY, "out of memory");
     return status;
 }
 
@@ -72,7 +80,7 @@ static bp_status keep_prefix(bp_conversation *c, const bp_generation *g, const b
 typedef struct listener {
     const bp_generation *given;
     bp_conversation *c;
-    bp_text answer;
+    bp_text answer; /* with special tokens: they are the marks of reasoning and calls */
     bool failed;
 } listener;
 
@@ -84,18 +92,18 @@ static bool hold(bp_conversation *c, int32_t id) {
 
 static bool listen(void *self, const bp_generated *token) {
     listener *l = self;
-    bp_text_add(&l->answer, token->bytes, token->n_bytes);
-    l->failed = l->failed || !hold(l->c, token->id);
+    l->failed = l->failed || bp_token_bytes(l->c->session->tokenizer, token->id, true, &l->answer, NULL) || !hold(l->c, token->id);
     return l->given->each(l->given->self, token) && !l->failed;
 }
 
 bp_status bp_conversation_answer(bp_conversation *c, const bp_generation *g, bp_generation_result *result, bp_error *error) {
     bp_tokens ids = { 0 };
+    bp_text prompt = { 0 };
     listener l = { .given = g, .c = c };
     bp_generation inner = *g;
     size_t kept = 0;
     *result = (bp_generation_result){ 0 };
-    bp_status status = render(c, &ids, error);
+    bp_status status = render(c, &prompt, &ids, error);
     if (!status) status = keep_prefix(c, g, &ids, &kept, error);
     if (!status) {
         bp_sampler_reset(g->sampler);
@@ -106,9 +114,10 @@ bp_status bp_conversation_answer(bp_conversation *c, const bp_generation *g, bp_
         status = bp_generate(&inner, ids.ids + kept, (int64_t)(ids.count - kept), result, error);
     }
     if (!status && (l.failed || l.answer.failed)) status = bp_fail(error, BP_E_NO_MEMORY, "out of memory");
-    if (!status) status = bp_conversation_say(c, "assistant", bp_text_get(&l.answer), l.answer.size, error);
+    if (!status) status = remember(c, &prompt, &l.answer, error);
     c->held.count = BP_MIN(c->held.count, (size_t)bp_run_length(g->run, g->sequence));
     bp_text_free(&l.answer);
+    bp_text_free(&prompt);
     free(ids.ids);
     return status;
 }
