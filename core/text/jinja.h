@@ -18,7 +18,7 @@ enum {
     BP_JINJA_MAX_SOURCE = 1 << 20,  /* bytes of a template */
     BP_JINJA_MAX_HEIGHT = 250,      /* levels of nesting in a template */
     BP_JINJA_MAX_DEPTH = 1000,      /* levels of evaluation: nesting × calls of macros; and nesting of values */
-    BP_JINJA_MAX_STEPS = 16000000,   /* nodes evaluated, items visited, 64-byte pieces of text worked on */
+    BP_JINJA_MAX_STEPS = 8000000,   /* nodes evaluated, items visited, 64-byte pieces of text worked on */
     BP_JINJA_MAX_BYTES = 256 << 20, /* memory of one rendering, and of its output */
     BP_JINJA_MAX_RANGE = 100000     /* items of range(), as in jinja2's sandbox */
 };
