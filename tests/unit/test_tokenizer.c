@@ -377,7 +377,6 @@ int main(void) {
         cmocka_unit_test(test_bert), cmocka_unit_test(test_known_matches_equal_patterns),
         cmocka_unit_test(test_kinds), cmocka_unit_test(test_bert_words), cmocka_unit_test(test_charsmap),
         cmocka_unit_test(test_time_grows_with_length_alone),
-       
         cmocka_unit_test(test_special), cmocka_unit_test(test_begin_and_bounds), cmocka_unit_test(test_any_bytes),
         cmocka_unit_test(test_long), cmocka_unit_test(test_splits), cmocka_unit_test(test_unknown_split),
     };
