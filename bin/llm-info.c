@@ -210,7 +210,8 @@ static int show_features(const char *path) {
         bp_gguf_close(file);
         return report(&error, EXIT_FAILED);
     }
-    const bp_graph_output output = { model->decoder.bidirectional ? BP_OUTPUT_EMBEDDING : BP_OUTPUT_LOGITS, model->pooling };
+    const bp_graph_output output = { model->decoder.bidirectional ? BP_OUTPUT_EMBEDDING : BP_OUTPUT_LOGITS,
+                                     model->pooling };
     bp_status status = bp_model_graph(model, &cache, &output, &builder, &graph, &error);
     if (!status) {
         bp_model_features(model, graph, &out);
@@ -227,7 +228,8 @@ enum { FLAG_JSON, FLAG_TENSORS, FLAG_FEATURES, N_FLAGS };
 static int run(bp_config *config, int argc, char **argv) {
     bp_own_flag own[N_FLAGS] = { [FLAG_JSON] = { "--json", false, "one JSON object", NULL },
                                  [FLAG_TENSORS] = { "--tensors", false, "list every tensor", NULL },
-                                 [FLAG_FEATURES] = { "--features", false, "what the model's graph is made of, in words", NULL } };
+                                 [FLAG_FEATURES] = { "--features", false, "what the model's graph is made of, in words",
+                                                     NULL } };
     bp_error error = BP_ERROR_INIT;
     if (bp_config_arguments(config, argc, argv, own, N_FLAGS, &error)) return report(&error, EXIT_USAGE);
     if (bp_config_wants_help(config)) {

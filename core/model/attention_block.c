@@ -8,7 +8,8 @@ typedef struct heads { uint32_t q, k, v; } heads;
 
 /* Of heads of twice the size (a query and its gate): head_dim values of each, from `first` on. */
 static uint32_t part_of_heads(bp_builder *b, uint32_t x, int64_t first, const bp_layer *l) {
-    const bp_dim tokens = bp_symbol(b, BP_SYMBOL_N_TOKENS), rows[3] = { bp_number(2 * l->head_dim), bp_number(l->n_head), tokens };
+    const bp_dim tokens = bp_symbol(b, BP_SYMBOL_N_TOKENS),
+                 rows[3] = { bp_number(2 * l->head_dim), bp_number(l->n_head), tokens };
     const bp_dim flat[2] = { bp_number(l->n_head * l->head_dim), tokens };
     return bp_reshape(b, bp_slice(b, bp_reshape(b, x, 3, rows), first, l->head_dim), 2, flat);
 }
@@ -16,10 +17,12 @@ static uint32_t part_of_heads(bp_builder *b, uint32_t x, int64_t first, const bp
 static heads project(const bp_model *m, bp_builder *b, int64_t layer, uint32_t x) {
     const bp_attention_facts *a = &m->decoder.attention;
     const bp_layer *l = &m->hp.layer[layer];
-    const int64_t n = m->hp.n_embd, q = l->n_head * l->head_dim * (a->gated ? 2 : 1), k = l->n_head_kv * l->head_dim, v = l->n_head_kv * l->head_dim_v;
+    const int64_t n = m->hp.n_embd, q = l->n_head * l->head_dim * (a->gated ? 2 : 1), k = l->n_head_kv * l->head_dim,
+                  v = l->n_head_kv * l->head_dim_v;
     bool fused = bp_has_weight(m, layer, "attn_qkv.weight") || (a->fused && !bp_has_weight(m, layer, "attn_q.weight"));
     if (!fused)
-        return (heads){ bp_linear(m, b, layer, "attn_q", x, n, q, a->qkv_bias), bp_linear(m, b, layer, "attn_k", x, n, k, a->qkv_bias),
+        return (heads){ bp_linear(m, b, layer, "attn_q", x, n, q, a->qkv_bias),
+                        bp_linear(m, b, layer, "attn_k", x, n, k, a->qkv_bias),
                         bp_linear(m, b, layer, "attn_v", x, n, v, a->qkv_bias) };
     uint32_t all = bp_linear(m, b, layer, "attn_qkv", x, n, q + k + v, a->qkv_bias);
     return (heads){ bp_slice(b, all, 0, q), bp_slice(b, all, q, k), bp_slice(b, all, q + k, v) };
@@ -35,7 +38,8 @@ static uint32_t qk_norm(const bp_model *m, bp_builder *b, int64_t layer, const c
     char full[64];
     snprintf(full, sizeof full, "%s.weight", name);
     bp_norm_params p = { m->hp.norm_eps, a->qk_norm == BP_QK_NORM_ROW ? 0 : (uint32_t)dim };
-    uint32_t op = a->qk_norm_kind == BP_NORM_LAYER ? BP_OP_LAYER_NORM : BP_OP_RMS_NORM, weight = BP_NONE, bias = BP_NONE;
+    uint32_t op = a->qk_norm_kind == BP_NORM_LAYER ? BP_OP_LAYER_NORM : BP_OP_RMS_NORM, weight = BP_NONE,
+             bias = BP_NONE;
     if (a->qk_norm == BP_QK_NORM_PLAIN) {
         if (!m->hp.layer[layer].rotated) return x;
     } else {
@@ -58,18 +62,20 @@ uint32_t bp_attention_temperature(const bp_model *m, bp_builder *b, uint32_t pos
     const bp_attention_facts *a = &m->decoder.attention;
     const bp_dim row[2] = { bp_number(1), bp_symbol(b, BP_SYMBOL_N_TOKENS) };
     if (!a->temperature_length) return BP_NONE;
-    float inverse = 1 / (float)a->temperature_length; /* half a position more, so that rounding cannot miss a whole number */
+    const float inverse = 1 / (float)a->temperature_length; /* half a position more: rounding misses no whole number */
     uint32_t t = bp_scale(b, bp_reshape(b, bp_convert_f32(b, positions), 2, row), inverse, 1.5f * inverse);
     t = bp_activation(b, bp_scale(b, bp_activation(b, t, BP_ACT_FLOOR), 1, 1), BP_ACT_LOG);
     return bp_scale(b, t, a->temperature_scale, 1);
 }
 
-uint32_t bp_attend(const bp_model *m, bp_builder *b, const bp_graph_inputs *in, int64_t layer, uint32_t q, uint32_t k, uint32_t v,
-                   bp_attention_params p) {
+uint32_t bp_attend(const bp_model *m, bp_builder *b, const bp_graph_inputs *in, int64_t layer, uint32_t q, uint32_t k,
+                   uint32_t v, bp_attention_params p) {
     const bp_layer *l = &m->hp.layer[layer];
-    uint32_t sinks = m->decoder.attention.sinks ? bp_weight(m, b, layer, "attn_sinks.weight", l->n_head, 0, 0) : BP_NONE;
+    uint32_t sinks = m->decoder.attention.sinks ? bp_weight(m, b, layer, "attn_sinks.weight", l->n_head, 0, 0)
+                                                : BP_NONE;
     bp_kv_write(b, k, v, in->slots, in->k_cache[layer], in->v_cache[layer], p.n_head_kv);
-    const bp_attention_inputs inputs = { q, in->k_cache[layer], v == BP_NONE ? in->k_cache[layer] : in->v_cache[layer], in->positions, in->sequences,
+    const uint32_t v_cache = v == BP_NONE ? in->k_cache[layer] : in->v_cache[layer];
+    const bp_attention_inputs inputs = { q, in->k_cache[layer], v_cache, in->positions, in->sequences,
                                          in->block_table, in->kv_len, BP_NONE, sinks };
     return bp_attention(b, &inputs, p);
 }
@@ -89,9 +95,16 @@ uint32_t bp_attention_block(const bp_model *m, bp_builder *b, const bp_graph_inp
     }
     if (a->qk_norm_late) norm_heads(m, b, layer, &h);
     if (!l->rotated && a->temperature_length) h.q = bp_mul(b, h.q, in->temperature);
-    const bp_attention_params p = { .n_head = (uint32_t)l->n_head, .n_head_kv = (uint32_t)l->n_head_kv, .head_dim = (uint32_t)l->head_dim,
-        .head_dim_v = (uint32_t)l->head_dim_v, .causal = !m->decoder.bidirectional, .window = l->window, .chunk = l->chunk,
-        .scale = a->scale != 0 ? a->scale : 1 / sqrtf((float)l->head_dim), .softcap = a->softcap, .alibi = a->alibi };
+    const bp_attention_params p = { .n_head = (uint32_t)l->n_head,
+                                    .n_head_kv = (uint32_t)l->n_head_kv,
+                                    .head_dim = (uint32_t)l->head_dim,
+                                    .head_dim_v = (uint32_t)l->head_dim_v,
+                                    .causal = !m->decoder.bidirectional,
+                                    .window = l->window,
+                                    .chunk = l->chunk,
+                                    .scale = a->scale != 0 ? a->scale : 1 / sqrtf((float)l->head_dim),
+                                    .softcap = a->softcap,
+                                    .alibi = a->alibi };
     uint32_t mixed = bp_attend(m, b, in, layer, h.q, h.k, h.v, p);
     if (a->gated) mixed = bp_glu(b, gate, mixed, (bp_glu_params){ .f = BP_ACT_SIGMOID });
     return bp_linear(m, b, layer, "attn_output", mixed, l->n_head * l->head_dim_v, m->hp.n_embd, a->output_bias);

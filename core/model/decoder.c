@@ -4,10 +4,12 @@
 
 static bp_norm_params norm_params(const bp_model *m) { return (bp_norm_params){ m->hp.norm_eps, 0 }; }
 
-static uint32_t norm_op(const bp_model *m) { return m->decoder.norm == BP_NORM_LAYER ? BP_OP_LAYER_NORM : BP_OP_RMS_NORM; }
+static uint32_t norm_op(const bp_model *m) {
+    return m->decoder.norm == BP_NORM_LAYER ? BP_OP_LAYER_NORM : BP_OP_RMS_NORM;
+}
 
-static uint32_t norm_of(const bp_model *m, bp_builder *b, int64_t layer, const char *name, uint32_t x, uint32_t residual, int64_t n,
-                        uint32_t *sum) {
+static uint32_t norm_of(const bp_model *m, bp_builder *b, int64_t layer, const char *name, uint32_t x,
+                        uint32_t residual, int64_t n, uint32_t *sum) {
     char full[64];
     uint32_t weight = BP_NONE, bias = BP_NONE;
     if (!m->decoder.norm_plain) {
@@ -42,12 +44,14 @@ uint32_t bp_residual_norm(const bp_model *m, bp_builder *b, int64_t layer, const
     return norm_of(m, b, layer, name, r->x, pending, m->hp.n_embd, pending == BP_NONE ? NULL : &r->x);
 }
 
-uint32_t bp_linear(const bp_model *m, bp_builder *b, int64_t layer, const char *name, uint32_t x, int64_t n_in, int64_t n_out, bool bias) {
+uint32_t bp_linear(const bp_model *m, bp_builder *b, int64_t layer, const char *name, uint32_t x, int64_t n_in,
+                   int64_t n_out, bool bias) {
     char full[64];
     snprintf(full, sizeof full, "%s.weight", name);
     uint32_t w = bp_weight(m, b, layer, full, n_in, n_out, 0);
     snprintf(full, sizeof full, "%s.bias", name);
-    return bp_matmul(b, w, x, bias ? bp_weight(m, b, layer, full, n_out, 0, 0) : bp_weight_if(m, b, layer, full, n_out, 0, 0));
+    return bp_matmul(b, w, x,
+                     bias ? bp_weight(m, b, layer, full, n_out, 0, 0) : bp_weight_if(m, b, layer, full, n_out, 0, 0));
 }
 
 uint32_t bp_embedding_block(const bp_model *m, bp_builder *b, const bp_graph_inputs *in) {
@@ -63,7 +67,8 @@ uint32_t bp_embedding_block(const bp_model *m, bp_builder *b, const bp_graph_inp
 
 /* What mixes tokens. */
 static uint32_t mixer(const bp_model *m, bp_builder *b, const bp_graph_inputs *in, int64_t layer, uint32_t x) {
-    return m->hp.layer[layer].n_head_kv ? bp_attention_block(m, b, in, layer, x) : bp_recurrent_block(m, b, in, layer, x);
+    return m->hp.layer[layer].n_head_kv ? bp_attention_block(m, b, in, layer, x)
+                                        : bp_recurrent_block(m, b, in, layer, x);
 }
 
 void bp_decoder_layer(const bp_model *m, bp_builder *b, const bp_graph_inputs *in, int64_t layer, bp_residual *r) {
@@ -92,9 +97,12 @@ static uint32_t dense(const bp_model *m, bp_builder *b, const char *name, uint32
 }
 
 uint32_t bp_pooling_block(const bp_model *m, bp_builder *b, const bp_graph_inputs *in, uint32_t x) {
-    static const uint32_t kinds[] = { [BP_POOLING_MEAN] = BP_POOL_MEAN, [BP_POOLING_CLS] = BP_POOL_FIRST, [BP_POOLING_LAST] = BP_POOL_LAST };
+    static const uint32_t kinds[] = {
+        [BP_POOLING_MEAN] = BP_POOL_MEAN, [BP_POOLING_CLS] = BP_POOL_FIRST, [BP_POOLING_LAST] = BP_POOL_LAST
+    };
     int64_t n = m->hp.n_embd;
-    if (in->output.pooling > BP_POOLING_LAST) bp_builder_problem(b, "pooling of type %u is not known", in->output.pooling);
+    if (in->output.pooling > BP_POOLING_LAST)
+        bp_builder_problem(b, "pooling of type %u is not known", in->output.pooling);
     else if (in->output.pooling != BP_POOLING_NONE) x = bp_pool(b, x, in->sequences, kinds[in->output.pooling]);
     x = dense(m, b, "dense_2", x, &n);
     return dense(m, b, "dense_3", x, &n);
@@ -109,7 +117,8 @@ uint32_t bp_logits_block(const bp_model *m, bp_builder *b, const bp_graph_inputs
     x = bp_norm_block(m, b, -1, norm, x, n_embd);
     bool tied = !d->untied && !bp_has_weight(m, -1, "output.weight");
     uint32_t w = bp_weight(m, b, -1, tied ? "token_embd.weight" : "output.weight", n_embd, n_vocab, 0);
-    uint32_t bias = d->output_bias ? bp_weight(m, b, -1, "output.bias", n_vocab, 0, 0) : bp_weight_if(m, b, -1, "output.bias", n_vocab, 0, 0);
+    uint32_t bias = d->output_bias ? bp_weight(m, b, -1, "output.bias", n_vocab, 0, 0)
+                                   : bp_weight_if(m, b, -1, "output.bias", n_vocab, 0, 0);
     x = bp_matmul(b, w, x, bias);
     if (d->logit_scale != 0 && d->logit_scale != 1) x = bp_scale(b, x, d->logit_scale, 0);
     return d->logit_softcap != 0 ? bp_softcap(b, x, d->logit_softcap) : x;

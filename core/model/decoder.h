@@ -1,5 +1,6 @@
-/* A decoder-only transformer as data: what an architecture's file fills in, and bp_build_decoder (decoder.c) builds. All zeros
- * is: RMS norms with weights, separate q, k and v, 1 / sqrt(head_dim), a gated feed-forward part, no multipliers. */
+/* A decoder-only transformer as data: what an architecture's file fills in, and bp_build_decoder (decoder.c) builds.
+ * All zeros is: RMS norms with weights, separate q, k and v, 1 / sqrt(head_dim), a gated feed-forward part, no
+ * multipliers. */
 #ifndef BP_DECODER_H
 #define BP_DECODER_H
 
@@ -19,12 +20,14 @@ enum bp_qk_norm {
     BP_QK_NORM_PLAIN = 4,     /* every head, without weights; in rotated layers only */
 };
 
-/* Multi-head latent attention: K and V of all heads are made from kv_lora values a token, which are what is cached. A head's
- * q and k are `plain` values and `rotated` ones, which all heads of k share. Source: DeepSeek-AI 2024 (DeepSeek-V2). */
+/* Multi-head latent attention: K and V of all heads are made from kv_lora values a token, which are what is cached. A
+ * head's q and k are `plain` values and `rotated` ones, which all heads of k share. Source: DeepSeek-AI 2024
+ * (DeepSeek-V2). */
 typedef struct bp_mla_facts {
     int64_t kv_lora, q_lora;        /* kv_lora = 0: another kind of attention; q_lora = 0: q is made in one step */
     int64_t plain, rotated, head_dim_v;
-    bool absorbed; /* attn_k_b and attn_v_b move q and the result between heads and latent values; else attn_kv_b makes K and V */
+    bool absorbed; /* attn_k_b and attn_v_b move q and the result between heads and latent values; else attn_kv_b makes
+                      K and V */
 } bp_mla_facts;
 
 /* The parts of attention that differ. Biases are used where the file has them, and asked for where a *_bias is set. */
@@ -39,7 +42,7 @@ typedef struct bp_attention_facts {
     float clamp;            /* q, k, v are clamped to -clamp … clamp; 0: not */
     float scale;            /* 0: 1 / sqrt(head_dim) */
     float softcap, alibi;   /* 0: none */
-    bool gated;             /* each head of attn_q is followed by a gate, whose sigmoid multiplies what the head answers */
+    bool gated; /* each head of attn_q is followed by a gate, whose sigmoid multiplies what the head answers */
     /* In layers without RoPE q is multiplied by 1 + scale * ln(1 + floor((position + 1) / length)); length 0: not. */
     float temperature_scale;
     int64_t temperature_length;
@@ -81,7 +84,8 @@ typedef struct bp_experts_facts {
     int64_t n;                     /* 0: none */
     int64_t n_ff, n_ff_shared;     /* width of an expert, and of the shared one (0: there is none) */
     bp_route_experts_params route; /* n_used and how they are chosen and weighed */
-    bool router_bias, select_bias, bias; /* tensors ffn_gate_inp.bias, exp_probs_b.bias, ffn_*_exps.bias that must be there */
+    /* Tensors ffn_gate_inp.bias, exp_probs_b.bias, ffn_*_exps.bias must be there. */
+    bool router_bias, select_bias, bias;
     bool shared_gate;              /* tensor ffn_gate_inp_shexp */
     bool weigh_input;              /* the weight multiplies what the expert reads, not what it answers */
     bp_glu_params glu;
@@ -90,8 +94,8 @@ typedef struct bp_experts_facts {
 typedef struct bp_decoder {
     uint32_t norm; /* bp_norm_kind */
     bool norm_bias, norm_plain; /* biases must be there; norms have no weights at all */
-    /* Names of norms ("attn_norm" is blk.N.attn_norm.weight); NULL: there is none. ffn_norm NULL in a parallel block: the
-     * feed-forward part reads what attention reads. */
+    /* Names of norms ("attn_norm" is blk.N.attn_norm.weight); NULL: there is none. ffn_norm NULL in a parallel block:
+     * the feed-forward part reads what attention reads. */
     const char *attn_norm, *attn_post_norm, *ffn_norm, *ffn_post_norm;
     const char *output_norm; /* NULL: "output_norm" */
     bool bidirectional; /* attention looks both ways: a model of embeddings */
@@ -103,7 +107,8 @@ typedef struct bp_decoder {
     uint32_t activation; /* bp_activation of the dense feed-forward part */
     const bp_xielu *xielu; /* a layer */
     bp_experts_facts experts;
-    /* Ends: embedding * embedding_scale (0: 1), normed by token_embd_norm, plus position_embd; logits * logit_scale (0: 1). */
+    /* Ends: embedding * embedding_scale (0: 1), normed by token_embd_norm, plus position_embd; logits * logit_scale
+     * (0: 1). */
     float embedding_scale, residual_scale, logit_scale, logit_softcap;
     bool embedding_norm, learned_positions;
     bool untied, output_bias; /* output.weight, output.bias must be there */

@@ -29,8 +29,8 @@ void bp_read_ssm(bp_model *m, uint32_t kind) {
     r->n_rank = bp_need_int(m, "ssm.time_step_rank", 1, BP_MAX_WIDTH);
     r->n_group = kind == BP_RECURRENT_MAMBA ? 1 : bp_need_int(m, "ssm.group_count", 1, BP_MAX_HEADS);
     if (kind != BP_RECURRENT_MAMBA && (r->n_inner % r->n_rank || r->n_rank % r->n_group))
-        bp_model_wrong(m, "%lld values in %lld heads in %lld groups do not fit (keys ssm.*)", (long long)r->n_inner, (long long)r->n_rank,
-                       (long long)r->n_group);
+        bp_model_wrong(m, "%lld values in %lld heads in %lld groups do not fit (keys ssm.*)", (long long)r->n_inner,
+                       (long long)r->n_rank, (long long)r->n_group);
 }
 
 void bp_read_bert_like(bp_model *m, uint32_t rope_pairing) {
@@ -68,6 +68,8 @@ void bp_read_experts(bp_model *m, int64_t n_ff, uint32_t gating, bool normalise)
         .n_groups = (uint32_t)bp_int_or(m, "expert_group_count", 1, 0, e->n),
         .n_groups_used = (uint32_t)bp_int_or(m, "expert_group_used_count", 1, 0, e->n),
     };
-    if (e->route.n_groups > 1 && (e->n % e->route.n_groups || !e->route.n_groups_used || e->route.n_groups_used > e->route.n_groups))
-        bp_model_wrong(m, "%lld experts in %u groups, %u of them used, do not fit", (long long)e->n, e->route.n_groups, e->route.n_groups_used);
+    if (e->route.n_groups > 1 &&
+        (e->n % e->route.n_groups || !e->route.n_groups_used || e->route.n_groups_used > e->route.n_groups))
+        bp_model_wrong(m, "%lld experts in %u groups, %u of them used, do not fit", (long long)e->n, e->route.n_groups,
+                       e->route.n_groups_used);
 }

@@ -92,7 +92,10 @@ static void say_attention(const bp_model *m, const bp_graph *g, bp_text *out) {
         chunks += o->chunk != 0;
     }
     if (bp_node_in(node, 1) == bp_node_in(node, 2)) say(out, "multi-head latent attention");
-    else say(out, p->n_head_kv == p->n_head ? "a KV head a head" : p->n_head_kv == 1 ? "one KV head" : "grouped KV heads");
+    else
+        say(out, p->n_head_kv == p->n_head ? "a KV head a head"
+                 : p->n_head_kv == 1       ? "one KV head"
+                                           : "grouped KV heads");
     if (!p->causal) say(out, "attention both ways");
     if (windows) say(out, "a window on %u of %u layers", windows, n);
     if (chunks) say(out, "chunks on %u of %u layers", chunks, n);
@@ -126,8 +129,11 @@ static void say_feed_forward(const bp_model *m, const bp_graph *g, bp_text *out)
 }
 
 static void say_recurrent(const bp_graph *g, bp_text *out) {
-    static const struct { uint32_t op; const char *words; } ops[] = {
-        { BP_OP_CAUSAL_CONV, "causal convolution" }, { BP_OP_SSM_SCAN, "selective scan" }, { BP_OP_DELTA_RULE, "gated delta rule" },
+    static const struct { uint32_t op; const char *words;
+    } ops[] = {
+        { BP_OP_CAUSAL_CONV, "causal convolution" },
+        { BP_OP_SSM_SCAN, "selective scan" },
+        { BP_OP_DELTA_RULE, "gated delta rule" },
         { BP_OP_POOL, "pooled" },
     };
     for (size_t i = 0; i < BP_COUNT(ops); i++)

@@ -23,28 +23,31 @@ static uint32_t dense(const bp_model *m, bp_builder *b, int64_t layer, uint32_t 
     } else if (d->ffn == BP_FFN_FUSED) {
         y = bp_glu(b, y, BP_NONE, (bp_glu_params){ .f = d->activation });
     } else {
-        y = bp_glu(b, bp_linear(m, b, layer, "ffn_gate", x, n, n_ff, d->ffn_bias), y, (bp_glu_params){ .f = d->activation });
+        y = bp_glu(b, bp_linear(m, b, layer, "ffn_gate", x, n, n_ff, d->ffn_bias), y,
+                   (bp_glu_params){ .f = d->activation });
     }
     return bp_linear(m, b, layer, "ffn_down", y, n_ff, n, d->ffn_bias);
 }
 
 /* "NAME.weight" [n_in, n_out, n_expert] of the experts that ids say, with "NAME.bias". */
-static uint32_t expert_linear(const bp_model *m, bp_builder *b, int64_t layer, const char *name, uint32_t x, uint32_t ids, int64_t n_in,
-                              int64_t n_out) {
+static uint32_t expert_linear(const bp_model *m, bp_builder *b, int64_t layer, const char *name, uint32_t x,
+                              uint32_t ids, int64_t n_in, int64_t n_out) {
     const bp_experts_facts *e = &m->decoder.experts;
     char full[64];
     snprintf(full, sizeof full, "%s.weight", name);
     uint32_t w = bp_weight(m, b, layer, full, n_in, n_out, e->n);
     snprintf(full, sizeof full, "%s.bias", name);
     return bp_matmul_experts(b, w, x, ids,
-                             e->bias ? bp_weight(m, b, layer, full, n_out, e->n, 0) : bp_weight_if(m, b, layer, full, n_out, e->n, 0));
+                             e->bias ? bp_weight(m, b, layer, full, n_out, e->n, 0)
+                                     : bp_weight_if(m, b, layer, full, n_out, e->n, 0));
 }
 
 /* One expert that every token reads; with ffn_gate_inp_shexp times the sigmoid of a number. */
 static uint32_t shared_expert(const bp_model *m, bp_builder *b, int64_t layer, uint32_t x) {
     const bp_experts_facts *e = &m->decoder.experts;
     const int64_t n = m->hp.n_embd, n_ff = e->n_ff_shared;
-    uint32_t gate = bp_linear(m, b, layer, "ffn_gate_shexp", x, n, n_ff, false), up = bp_linear(m, b, layer, "ffn_up_shexp", x, n, n_ff, false);
+    uint32_t gate = bp_linear(m, b, layer, "ffn_gate_shexp", x, n, n_ff, false),
+             up = bp_linear(m, b, layer, "ffn_up_shexp", x, n, n_ff, false);
     uint32_t y = bp_linear(m, b, layer, "ffn_down_shexp", bp_glu(b, gate, up, e->glu), n_ff, n, false);
     uint32_t w = e->shared_gate ? bp_weight(m, b, layer, "ffn_gate_inp_shexp.weight", n, 1, 0) : BP_NONE;
     if (w == BP_NONE) return y;
@@ -55,7 +58,8 @@ uint32_t bp_experts_block(const bp_model *m, bp_builder *b, int64_t layer, uint3
     const bp_experts_facts *e = &m->decoder.experts;
     const int64_t n = m->hp.n_embd;
     uint32_t weights = 0, logits = bp_linear(m, b, layer, "ffn_gate_inp", x, n, e->n, e->router_bias);
-    uint32_t select = e->select_bias ? bp_weight(m, b, layer, "exp_probs_b.bias", e->n, 0, 0) : bp_weight_if(m, b, layer, "exp_probs_b.bias", e->n, 0, 0);
+    uint32_t select = e->select_bias ? bp_weight(m, b, layer, "exp_probs_b.bias", e->n, 0, 0)
+                                     : bp_weight_if(m, b, layer, "exp_probs_b.bias", e->n, 0, 0);
     uint32_t ids = bp_route_experts(b, logits, select, e->route, &weights);
     uint32_t gate = expert_linear(m, b, layer, "ffn_gate_exps", x, ids, n, e->n_ff);
     uint32_t up = expert_linear(m, b, layer, "ffn_up_exps", x, ids, n, e->n_ff);
@@ -72,7 +76,8 @@ uint32_t bp_experts_block(const bp_model *m, bp_builder *b, int64_t layer, uint3
 }
 
 uint32_t bp_feed_forward_block(const bp_model *m, bp_builder *b, int64_t layer, uint32_t x) {
-    bool experts = m->decoder.experts.n && (bp_has_weight(m, layer, "ffn_gate_inp.weight") || bp_has_weight(m, layer, "ffn_down_exps.weight") ||
-                                            bp_has_weight(m, layer, "ffn_up_exps.weight"));
+    bool experts = m->decoder.experts.n &&
+                   (bp_has_weight(m, layer, "ffn_gate_inp.weight") || bp_has_weight(m, layer, "ffn_down_exps.weight") ||
+                    bp_has_weight(m, layer, "ffn_up_exps.weight"));
     return experts ? bp_experts_block(m, b, layer, x) : dense(m, b, layer, x);
 }

@@ -17,11 +17,12 @@ static const bp_architecture architectures[] = {
 
 static bp_status refuse(const char *path, bp_gguf_string name, bp_error *error) {
     bp_text known = { 0 };
-    for (size_t i = 0; i < BP_COUNT(architectures); i++) bp_text_format(&known, "%s%s", i ? ", " : "", architectures[i].name);
+    for (size_t i = 0; i < BP_COUNT(architectures); i++)
+        bp_text_format(&known, "%s%s", i ? ", " : "", architectures[i].name);
     bp_log(BP_LOG_ERROR, "known architectures: %s", bp_text_get(&known));
     bp_text_free(&known);
-    return bp_fail(error, BP_E_UNSUPPORTED, "%s: architecture '%.*s' is none of those that are known, listed above", path,
-                   (int)BP_MIN(name.size, 60), name.data);
+    return bp_fail(error, BP_E_UNSUPPORTED, "%s: architecture '%.*s' is none of those that are known, listed above",
+                   path, (int)BP_MIN(name.size, 60), name.data);
 }
 
 static bp_status find_architecture(bp_model *model, bp_error *error) {
@@ -38,7 +39,8 @@ static bp_status find_architecture(bp_model *model, bp_error *error) {
 
 static bp_status read_vocabulary_size(bp_model *model, bp_error *error) {
     const bp_gguf_tensor *embedding = bp_gguf_find_tensor(model->file, "token_embd.weight");
-    if (!embedding) return bp_fail(error, BP_E_INVALID, "%s: tensor token_embd.weight is missing", bp_gguf_path(model->file));
+    if (!embedding)
+        return bp_fail(error, BP_E_INVALID, "%s: tensor token_embd.weight is missing", bp_gguf_path(model->file));
     model->hp.n_vocab = embedding->ne[1];
     if (model->hp.n_vocab <= INT32_MAX) return BP_OK;
     return bp_fail(error, BP_E_INVALID, "%s: token_embd.weight has too many rows", bp_gguf_path(model->file));
@@ -103,14 +105,17 @@ static uint32_t rope_factors(const bp_model *model, bp_builder *b, int64_t n_con
         return bp_weight_if(model, b, -1, "rope_freqs.weight", n, 0, 0);
     bp_model_int(model, "rope.scaling.original_context_length", &original);
     bool longer = n_context > original;
-    if (!bp_has_weight(model, -1, longer ? "rope_factors_short.weight" : "rope_factors_long.weight")) /* they come together */
+    if (!bp_has_weight(model, -1,
+                       longer ? "rope_factors_short.weight" : "rope_factors_long.weight")) /* they come together */
         bp_weight(model, b, -1, longer ? "rope_factors_short.weight" : "rope_factors_long.weight", n, 0, 0);
     return bp_weight(model, b, -1, longer ? "rope_factors_long.weight" : "rope_factors_short.weight", n, 0, 0);
 }
 
-static uint32_t cache_value(bp_builder *b, const bp_cache_shape *cache, const char *kind, int64_t layer, int64_t head_dim, int64_t n_head_kv) {
+static uint32_t cache_value(bp_builder *b, const bp_cache_shape *cache, const char *kind, int64_t layer,
+                            int64_t head_dim, int64_t n_head_kv) {
     char name[40];
-    bp_dim dims[4] = { bp_number(head_dim), bp_number(cache->block_size), bp_number(n_head_kv), bp_number(cache->n_blocks) };
+    bp_dim dims[4] = { bp_number(head_dim), bp_number(cache->block_size), bp_number(n_head_kv),
+                       bp_number(cache->n_blocks) };
     if (!head_dim || !n_head_kv) return BP_NONE;
     snprintf(name, sizeof name, "%s.%lld", kind, (long long)layer);
     return bp_bound_value(b, BP_ROLE_STATE, cache->type, 4, dims, name);
@@ -152,24 +157,28 @@ static void log_unused(const bp_model *model, const bp_graph *graph) {
         uint32_t value;
         if (!bp_map_find(&used, name, strlen(name), &value)) bp_text_format(&names, " %s", name);
     }
-    if (names.size) bp_log(BP_LOG_INFO, "%s: tensors that %s does not use:%s", bp_gguf_path(model->file), model->architecture->name, bp_text_get(&names));
+    if (names.size)
+        bp_log(BP_LOG_INFO, "%s: tensors that %s does not use:%s", bp_gguf_path(model->file), model->architecture->name,
+               bp_text_get(&names));
     bp_text_free(&names);
     bp_map_free(&used);
 }
 
-bp_status bp_model_graph(const bp_model *model, const bp_cache_shape *cache, const bp_graph_output *output, bp_builder **builder,
-                         bp_graph **graph, bp_error *error) {
+bp_status bp_model_graph(const bp_model *model, const bp_cache_shape *cache, const bp_graph_output *output,
+                         bp_builder **builder, bp_graph **graph, bp_error *error) {
     bp_graph_inputs in = { .output = output ? *output : (bp_graph_output){ 0 } };
     if (model->decoder.bidirectional && in.output.kind == BP_OUTPUT_LOGITS)
-        return bp_fail(error, BP_E_UNSUPPORTED, "%s: a model of embeddings (%s): it does not continue texts; use llm-embed", bp_gguf_path(model->file),
-                       model->architecture->name);
+        return bp_fail(error, BP_E_UNSUPPORTED,
+                       "%s: a model of embeddings (%s): it does not continue texts; use llm-embed",
+                       bp_gguf_path(model->file), model->architecture->name);
     in.k_cache = bp_new_array((size_t)model->hp.n_layer * 2, sizeof *in.k_cache);
     bp_builder *b = bp_builder_new();
     bp_status status = BP_E_NO_MEMORY;
     if (b && in.k_cache) {
         in.v_cache = in.k_cache + model->hp.n_layer;
         add_inputs(model, cache, b, &in);
-        bp_output(b, model->architecture->build(model, b, &in), in.output.kind == BP_OUTPUT_EMBEDDING ? "embedding" : "logits");
+        bp_output(b, model->architecture->build(model, b, &in),
+                  in.output.kind == BP_OUTPUT_EMBEDDING ? "embedding" : "logits");
         status = bp_builder_finish(b, graph, error);
         if (status) bp_fail_in(error, "%s: ", bp_gguf_path(model->file));
     } else {

@@ -1,6 +1,6 @@
 /* A model: a GGUF file, what its architecture reads from it, and the graph that computes it. Knows nothing of devices.
- * Reading never stops at the first fault: what is missing or wrong is collected and reported at once, keys by bp_model_new
- * and tensors by bp_model_graph. */
+ * Reading never stops at the first fault: what is missing or wrong is collected and reported at once, keys by
+ * bp_model_new and tensors by bp_model_graph. */
 #ifndef BP_MODEL_H
 #define BP_MODEL_H
 
@@ -15,7 +15,7 @@ enum { BP_MAX_LAYERS = 4096, BP_MAX_WIDTH = 1 << 20, BP_MAX_HEADS = 1 << 12, BP_
 /* What may differ from layer to layer. */
 typedef struct bp_layer {
     int64_t n_head, n_head_kv, n_ff; /* n_head_kv = 0: the layer has no KV cache */
-    int64_t head_dim, head_dim_v;    /* head_dim_v = 0: V is not cached, being the first values of the rows of K (MLA) */
+    int64_t head_dim, head_dim_v; /* head_dim_v = 0: V is not cached, being the first values of the rows of K (MLA) */
     uint32_t window, chunk;          /* 0: none */
     bool rotated;                    /* false: no position embedding in this layer (NoPE) */
     bool windowed;                   /* one of those that have the window, if the model has one */
@@ -33,8 +33,8 @@ typedef struct bp_hyperparameters {
 
 typedef struct bp_model bp_model;
 
-/* What a graph computes: logits of the rows that are wanted, or embeddings [n, n_sequences] pooled over the tokens of each
- * sequence that are in the batch. The numbers of pooling are those of the key pooling_type. */
+/* What a graph computes: logits of the rows that are wanted, or embeddings [n, n_sequences] pooled over the tokens of
+ * each sequence that are in the batch. The numbers of pooling are those of the key pooling_type. */
 enum bp_output_kind { BP_OUTPUT_LOGITS = 0, BP_OUTPUT_EMBEDDING = 1 };
 enum bp_pooling_type {
     BP_POOLING_NONE = 0, /* a row a token: [n, n_tokens] */
@@ -54,7 +54,7 @@ typedef struct bp_graph_inputs {
     uint32_t *k_cache, *v_cache;                  /* a layer: [head_dim, block_size, n_head_kv, n_blocks], or BP_NONE */
     int64_t n_context;                            /* tokens that a sequence may have */
     uint32_t rope_factors;                        /* F32 [n_dims / 2], or BP_NONE */
-    uint32_t temperature;                         /* F32 [1, n_tokens]: what q is multiplied by in layers without RoPE */
+    uint32_t temperature; /* F32 [1, n_tokens]: what q is multiplied by in layers without RoPE */
     uint32_t state_slots;                         /* I32 [n_sequences]: where recurrent states lie */
     int64_t n_slots;                              /* of every recurrent state */
     bp_graph_output output;
@@ -71,7 +71,8 @@ typedef struct bp_cache_shape {
 typedef struct bp_architecture {
     const char *name;
     void (*read)(bp_model *model);                                                      /* hyperparameters */
-    uint32_t (*build)(const bp_model *model, bp_builder *b, const bp_graph_inputs *in); /* gives what in->output asks for */
+    uint32_t (*build)(const bp_model *model, bp_builder *b,
+                      const bp_graph_inputs *in); /* gives what in->output asks for */
 } bp_architecture;
 
 struct bp_model {
@@ -88,12 +89,13 @@ struct bp_model {
 bp_status bp_model_new(bp_gguf *file, bp_model **out, bp_error *error);
 void bp_model_free(bp_model *model);
 
-/* Build the whole graph for a cache, logits where output is NULL; *builder owns it. All weights that are missing or have wrong shapes are reported together. */
-bp_status bp_model_graph(const bp_model *model, const bp_cache_shape *cache, const bp_graph_output *output, bp_builder **builder,
-                         bp_graph **graph, bp_error *error);
+/* Build the whole graph for a cache, logits where output is NULL; *builder owns it. All weights that are missing or
+ * have wrong shapes are reported together. */
+bp_status bp_model_graph(const bp_model *model, const bp_cache_shape *cache, const bp_graph_output *output,
+                         bp_builder **builder, bp_graph **graph, bp_error *error);
 
-/* For architectures: keys "ARCH.suffix". The first three answer false where there is none (or none of that type) and leave
- * *out alone; bp_need_* note a missing key, and a number that is not in min … max, and then answer min. */
+/* For architectures: keys "ARCH.suffix". The first three answer false where there is none (or none of that type) and
+ * leave *out alone; bp_need_* note a missing key, and a number that is not in min … max, and then answer min. */
 bool bp_model_int(const bp_model *model, const char *suffix, int64_t *out);
 bool bp_model_float(const bp_model *model, const char *suffix, float *out);
 bool bp_model_text(const bp_model *model, const char *suffix, bp_gguf_string *out);
@@ -104,7 +106,8 @@ float bp_need_float(bp_model *model, const char *suffix);
 int64_t bp_int_or(bp_model *model, const char *suffix, int64_t otherwise, int64_t min, int64_t max);
 float bp_float_or(const bp_model *model, const char *suffix, float otherwise);
 /* A key that is one number for all layers, or an array of one a layer: that of `layer`. */
-int64_t bp_layer_int_or(bp_model *model, const char *suffix, int64_t layer, int64_t otherwise, int64_t min, int64_t max);
+int64_t bp_layer_int_or(bp_model *model, const char *suffix, int64_t layer, int64_t otherwise, int64_t min,
+                        int64_t max);
 /* Note a fault in words. */
 void bp_model_wrong(bp_model *model, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
@@ -112,15 +115,17 @@ void bp_model_wrong(bp_model *model, const char *format, ...) __attribute__((for
 void bp_read_common(bp_model *model, uint32_t rope_pairing);
 /* Which layers are windowed: i where i mod period < period - 1; or as the key attention.sliding_window_pattern says. */
 void bp_read_window_pattern(bp_model *model, int64_t period);
-/* The same, and their window from the key attention.sliding_window: `otherwise` where it is not there, 0 for none; below 0
- * the key is needed. */
+/* The same, and their window from the key attention.sliding_window: `otherwise` where it is not there, 0 for none;
+ * below 0 the key is needed. */
 void bp_read_windows(bp_model *model, int64_t period, int64_t otherwise);
 
-/* The weight "blk.LAYER.NAME" (or NAME where layer < 0) of shape [n0, n1, n2] (0 ends it), as a value of the graph. A file
- * may store the same values under another division into dimensions. bp_weight_if gives BP_NONE where the file has none;
- * where other layers have it, that is noted as missing too. */
-uint32_t bp_weight(const bp_model *model, bp_builder *b, int64_t layer, const char *name, int64_t n0, int64_t n1, int64_t n2);
-uint32_t bp_weight_if(const bp_model *model, bp_builder *b, int64_t layer, const char *name, int64_t n0, int64_t n1, int64_t n2);
+/* The weight "blk.LAYER.NAME" (or NAME where layer < 0) of shape [n0, n1, n2] (0 ends it), as a value of the graph. A
+ * file may store the same values under another division into dimensions. bp_weight_if gives BP_NONE where the file has
+ * none; where other layers have it, that is noted as missing too. */
+uint32_t bp_weight(const bp_model *model, bp_builder *b, int64_t layer, const char *name, int64_t n0, int64_t n1,
+                   int64_t n2);
+uint32_t bp_weight_if(const bp_model *model, bp_builder *b, int64_t layer, const char *name, int64_t n0, int64_t n1,
+                      int64_t n2);
 /* Whether the file has the tensor; its number of dimension i, 0 where it has none. */
 bool bp_has_weight(const bp_model *model, int64_t layer, const char *name);
 bool bp_any_layer_has(const bp_model *model, const char *name);

@@ -1,5 +1,5 @@
-/* The blocks that graphs of models are made of. They read the model's facts (decoder.h) and each layer's values (bp_layer).
- * Activations are F32 [n_embd, n_tokens] where nothing else is said. */
+/* The blocks that graphs of models are made of. They read the model's facts (decoder.h) and each layer's values
+ * (bp_layer). Activations are F32 [n_embd, n_tokens] where nothing else is said. */
 #ifndef BP_MODEL_BLOCKS_H
 #define BP_MODEL_BLOCKS_H
 
@@ -18,7 +18,8 @@ uint32_t bp_residual_norm(const bp_model *m, bp_builder *b, int64_t layer, const
 uint32_t bp_norm_block(const bp_model *m, bp_builder *b, int64_t layer, const char *name, uint32_t x, int64_t n);
 
 /* "NAME.weight" [n_in, n_out] applied to x, plus "NAME.bias" where there is one, or where it must be. */
-uint32_t bp_linear(const bp_model *m, bp_builder *b, int64_t layer, const char *name, uint32_t x, int64_t n_in, int64_t n_out, bool bias);
+uint32_t bp_linear(const bp_model *m, bp_builder *b, int64_t layer, const char *name, uint32_t x, int64_t n_in,
+                   int64_t n_out, bool bias);
 
 uint32_t bp_embedding_block(const bp_model *m, bp_builder *b, const bp_graph_inputs *in);
 uint32_t bp_attention_block(const bp_model *m, bp_builder *b, const bp_graph_inputs *in, int64_t layer, uint32_t x);
@@ -28,8 +29,8 @@ uint32_t bp_attention_temperature(const bp_model *m, bp_builder *b, uint32_t pos
 uint32_t bp_mla_block(const bp_model *m, bp_builder *b, const bp_graph_inputs *in, int64_t layer, uint32_t x);
 /* Its middle: write k and v [n_head_kv * head_dim…] to the layer's cache, and attend: [n_head * head_dim_v, n_tokens].
  * v BP_NONE: V is the first p.head_dim_v values of the rows of K. */
-uint32_t bp_attend(const bp_model *m, bp_builder *b, const bp_graph_inputs *in, int64_t layer, uint32_t q, uint32_t k, uint32_t v,
-                   bp_attention_params p);
+uint32_t bp_attend(const bp_model *m, bp_builder *b, const bp_graph_inputs *in, int64_t layer, uint32_t q, uint32_t k,
+                   uint32_t v, bp_attention_params p);
 /* Dense or of experts, as the layer's tensors say. */
 uint32_t bp_feed_forward_block(const bp_model *m, bp_builder *b, int64_t layer, uint32_t x);
 uint32_t bp_experts_block(const bp_model *m, bp_builder *b, int64_t layer, uint32_t x);

@@ -54,7 +54,7 @@ def page(build):
             own = [f for f in list_ if f not in common]
             words += f"; {model}: {', '.join(own)}" if own else ""
         tested = "; ".join(f"{test} ({', '.join(m[0] for m in models if m[1] == test)})" for test in sorted({m[1] for m in models}))
-        rows.append(f"| {name} | `{source}` | {words or '–'} | {tested or 'no model of it: read as its kin above'} |")
+        rows.append(f"| {name} | `{source}` | {words or '–'} | {tested or 'no model of it'} |")
     return HEAD + "\n".join(rows) + "\n"
 
 

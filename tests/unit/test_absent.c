@@ -23,7 +23,8 @@ typedef struct fixture {
 
 /* What may be missing: a tied output, llama 3's divisors. */
 static const char *const optional_tensors[] = { "output.weight", "rope_freqs.weight" };
-static const char *const needed_keys[] = { "embedding_length", "block_count", "context_length", "attention.head_count", "feed_forward_length" };
+static const char *const needed_keys[] = { "embedding_length", "block_count", "context_length", "attention.head_count",
+                                           "feed_forward_length" };
 
 static bp_status build(fixture *f) {
     const bp_cache_shape cache = { .type = BP_TYPE_F32, .block_size = 32, .n_blocks = 4, .table_width = 4 };
@@ -130,11 +131,13 @@ static void without_each_key(fixture *f, const bp_gguf *file) {
         *at = 'X';
         bp_status status = build(f);
         *at = was;
-        if (status && (status != BP_E_INVALID || !f->error.message[0])) fail_msg("%s without %s: status %d", f->name, name, status);
+        if (status && (status != BP_E_INVALID || !f->error.message[0]))
+            fail_msg("%s without %s: status %d", f->name, name, status);
         for (size_t k = 0; k < sizeof needed_keys / sizeof *needed_keys; k++) {
             if (strcmp(name + n + 1, needed_keys[k])) continue;
             needed++;
-            if (!status || !strstr(f->error.message, name)) fail_msg("%s without %s: %s", f->name, name, f->error.message);
+            if (!status || !strstr(f->error.message, name))
+                fail_msg("%s without %s: %s", f->name, name, f->error.message);
         }
     }
     assert_int_equal(needed, 5);
@@ -170,7 +173,8 @@ static void wrong_shapes_and_names(void **state) {
     (void)state;
     fixture f;
     assert_true(open_fixture("llama_tied.gguf", &f));
-    uint8_t *at = find_name(&f, "blk.1.ffn_up.weight") + strlen("blk.1.ffn_up.weight") + 4; /* past the rank: dimensions */
+    uint8_t *at = find_name(&f, "blk.1.ffn_up.weight") + strlen("blk.1.ffn_up.weight") +
+                  4; /* past the rank: dimensions */
     assert_int_equal(at[0], 64);
     at[0] = 32;
     assert_int_equal(build(&f), BP_E_INVALID);
@@ -184,7 +188,9 @@ static void wrong_shapes_and_names(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(tensors_are_missed), cmocka_unit_test(keys_are_missed), cmocka_unit_test(keys_are_missed_together),
+        cmocka_unit_test(tensors_are_missed),
+        cmocka_unit_test(keys_are_missed),
+        cmocka_unit_test(keys_are_missed_together),
         cmocka_unit_test(wrong_shapes_and_names),
     };
     bp_log_set_level(-1);

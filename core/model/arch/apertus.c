@@ -1,5 +1,5 @@
-/* Apertus: llama with halves-paired RoPE, an RMS norm on every head of q and k, and a plain feed-forward part with xIELU.
- * Source: Swiss AI Initiative 2025. */
+/* Apertus: llama with halves-paired RoPE, an RMS norm on every head of q and k, and a plain feed-forward part with
+ * xIELU. Source: Swiss AI Initiative 2025. */
 #include <math.h>
 
 #include "core/model/families.h"

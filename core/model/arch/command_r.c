@@ -1,5 +1,6 @@
-/* Command R and Command R7B (cohere2): attention and feed-forward part in parallel behind one layer norm without bias, and
- * scaled logits; cohere2 gives three of four layers a window, and rotates in these alone. Source: Cohere 2024, 2025. */
+/* Command R and Command R7B (cohere2): attention and feed-forward part in parallel behind one layer norm without bias,
+ * and scaled logits; cohere2 gives three of four layers a window, and rotates in these alone. Source: Cohere 2024,
+ * 2025. */
 #include <stddef.h>
 
 #include "core/model/families.h"

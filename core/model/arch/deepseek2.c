@@ -1,5 +1,5 @@
-/* DeepSeek V2 and V3: multi-head latent attention, and experts beside shared ones after dense first layers; V3 chooses them by
- * sigmoids with a bias, among the best groups. Sources: DeepSeek-AI 2024 (V2, V3). */
+/* DeepSeek V2 and V3: multi-head latent attention, and experts beside shared ones after dense first layers; V3 chooses
+ * them by sigmoids with a bias, among the best groups. Sources: DeepSeek-AI 2024 (V2, V3). */
 #include <math.h>
 
 #include "core/model/families.h"
@@ -18,7 +18,9 @@ static void read_heads(bp_model *m) {
         a->head_dim_v = bp_need_int(m, "attention.value_length_mla", 1, BP_MAX_WIDTH);
     }
     a->plain = head_dim - a->rotated;
-    if (a->plain < 1) bp_model_wrong(m, "%lld rotated values leave none of a head of %lld", (long long)a->rotated, (long long)head_dim);
+    if (a->plain < 1)
+        bp_model_wrong(m, "%lld rotated values leave none of a head of %lld", (long long)a->rotated,
+                       (long long)head_dim);
     for (int64_t i = 0; m->hp.layer && i < m->hp.n_layer; i++) {
         bp_layer *l = &m->hp.layer[i];
         l->n_head_kv = a->absorbed ? 1 : l->n_head;
@@ -28,12 +30,15 @@ static void read_heads(bp_model *m) {
     }
 }
 
-/* yarn_log_multiplier m: YaRN's magnitude is not in cos and sin but, as 1 + m ln(factor) squared, in the scale of attention. */
+/* yarn_log_multiplier m: YaRN's magnitude is not in cos and sin but, as 1 + m ln(factor) squared, in the scale of
+ * attention. */
 static void read_magnitude(bp_model *m) {
-    const float multiplier = bp_float_or(m, "rope.scaling.yarn_log_multiplier", 0), stretch = -logf(m->hp.rope.freq_scale);
+    const float multiplier = bp_float_or(m, "rope.scaling.yarn_log_multiplier", 0),
+                stretch = -logf(m->hp.rope.freq_scale);
     if (m->hp.rope.yarn_factor == 0 || multiplier == 0) return;
     m->decoder.attention.scale = (1 + multiplier * stretch) * (1 + multiplier * stretch);
-    for (int64_t i = 0; m->hp.layer && i < m->hp.n_layer; i++) m->hp.layer[i].rope.attn_scale = 1 / (1 + 0.1f * stretch);
+    for (int64_t i = 0; m->hp.layer && i < m->hp.n_layer; i++)
+        m->hp.layer[i].rope.attn_scale = 1 / (1 + 0.1f * stretch);
 }
 
 void bp_read_deepseek2(bp_model *m) {

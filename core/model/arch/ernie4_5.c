@@ -1,5 +1,5 @@
-/* ERNIE 4.5: llama; ernie4_5-moe has experts, renormalised, whose bias only chooses, beside a shared one, after dense first
- * layers. Source: Baidu 2025. */
+/* ERNIE 4.5: llama; ernie4_5-moe has experts, renormalised, whose bias only chooses, beside a shared one, after dense
+ * first layers. Source: Baidu 2025. */
 #include "core/model/families.h"
 
 void bp_read_ernie4_5(bp_model *m) { bp_read_llama_like(m, BP_ROPE_ADJACENT); }

@@ -1,8 +1,11 @@
-/* EXAONE 4: norms on the parts' outputs alone and on every head of q and k; the windowed model has three of four layers with a
- * window, and rotates in these alone. Source: LG AI Research 2025. */
+/* EXAONE 3: llama with halves-paired RoPE. EXAONE 4: norms on the parts' outputs alone and on every head of q and k;
+ * the windowed model has three of four layers with a window, and rotates in these alone. Sources: LG AI Research 2024,
+ * 2025. */
 #include <stddef.h>
 
 #include "core/model/families.h"
+
+void bp_read_exaone(bp_model *m) { bp_read_llama_like(m, BP_ROPE_HALVES); }
 
 void bp_read_exaone4(bp_model *m) {
     bp_decoder *d = &m->decoder;

@@ -1,5 +1,5 @@
-/* Falcon: attention and feed-forward part in parallel behind one layer norm, in the 40B and 180B models behind one each, of which
- * attn_norm_2 is attention's. Source: Almazrouei et al. 2023. */
+/* Falcon: attention and feed-forward part in parallel behind one layer norm, in the 40B and 180B models behind one
+ * each, of which attn_norm_2 is attention's. Source: Almazrouei et al. 2023. */
 #include <stddef.h>
 
 #include "core/model/families.h"

@@ -1,7 +1,7 @@
-/* Gemma: llama with GeGLU, an embedding multiplied by √n_embd, and heads wider than n_embd / n_head. Gemma 2 norms the parts'
- * outputs too, caps logits softly, and gives every other layer a window; Gemma 3 norms q and k instead of capping, has five
- * windowed layers to a full one, and another RoPE base in them. The files' norm weights already hold the + 1.
- * Sources: Gemma Team 2024 (Gemma, Gemma 2), 2025 (Gemma 3). */
+/* Gemma: llama with GeGLU, an embedding multiplied by √n_embd, and heads wider than n_embd / n_head. Gemma 2 norms the
+ * parts' outputs too, caps logits softly, and gives every other layer a window; Gemma 3 norms q and k instead of
+ * capping, has five windowed layers to a full one, and another RoPE base in them. The files' norm weights already hold
+ * the + 1. Sources: Gemma Team 2024 (Gemma, Gemma 2), 2025 (Gemma 3). */
 #include <math.h>
 
 #include "core/model/families.h"
@@ -17,7 +17,8 @@ void bp_read_gemma(bp_model *m) {
 /* The largest models scale attention by the width of the model, not of the head. */
 static void scale_attention(bp_model *m, int64_t n_layer) {
     bp_attention_facts *a = &m->decoder.attention;
-    if (a->scale == 0 && m->hp.n_layer == n_layer && m->hp.n_head) a->scale = 1 / sqrtf((float)m->hp.n_embd / (float)m->hp.n_head);
+    if (a->scale == 0 && m->hp.n_layer == n_layer && m->hp.n_head)
+        a->scale = 1 / sqrtf((float)m->hp.n_embd / (float)m->hp.n_head);
 }
 
 void bp_read_gemma2(bp_model *m) {

@@ -1,5 +1,5 @@
-/* GPT-2 and StarCoder: learned positions, layer norms, a plain feed-forward part, biases everywhere; StarCoder with one KV
- * head. Sources: Radford et al. 2019; Li et al. 2023 (StarCoder). */
+/* GPT-2 and StarCoder: learned positions, layer norms, a plain feed-forward part, biases everywhere; StarCoder with one
+ * KV head. Sources: Radford et al. 2019; Li et al. 2023 (StarCoder). */
 #include "core/model/families.h"
 
 void bp_read_gpt2(bp_model *m) {

@@ -1,5 +1,5 @@
-/* GPT-NeoX (Pythia): attention and feed-forward part in parallel, each behind a layer norm of its own, or one after the other.
- * Source: Black et al. 2022. */
+/* GPT-NeoX (Pythia): attention and feed-forward part in parallel, each behind a layer norm of its own, or one after the
+ * other. Source: Black et al. 2022. */
 #include "core/model/families.h"
 
 void bp_read_gptneox(bp_model *m) {

@@ -1,5 +1,5 @@
-/* Granite and MiniCPM: llama with multipliers on embedding, residual parts, attention and logits (which they divide); granitemoe
- * with experts. Sources: IBM 2024 (Granite 3.0); Hu et al. 2024 (MiniCPM, after Yang et al. 2022, µP). */
+/* Granite and MiniCPM: llama with multipliers on embedding, residual parts, attention and logits (which they divide);
+ * granitemoe with experts. Sources: IBM 2024 (Granite 3.0); Hu et al. 2024 (MiniCPM, after Yang et al. 2022, µP). */
 #include <math.h>
 
 #include "core/model/families.h"

@@ -1,5 +1,6 @@
-/* Llama (llama, mistral, mixtral, SmolLM): pre-norm transformer with RMS norm, rotary positions, grouped-query attention and a
- * gated feed-forward part, dense or of experts. Sources: Touvron et al. 2023; Jiang et al. 2023, 2024. */
+/* Llama (llama, mistral, mixtral, SmolLM; internlm2): pre-norm transformer with RMS norm, rotary positions,
+ * grouped-query attention and a gated feed-forward part, dense or of experts. Sources: Touvron et al. 2023; Jiang et
+ * al. 2023, 2024. */
 #include "core/model/families.h"
 
 void bp_read_llama(bp_model *m) {

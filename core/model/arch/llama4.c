@@ -1,5 +1,5 @@
-/* Llama 4: three of four layers rotate and attend in chunks, the fourth does neither and scales q with the position; experts, in
- * every n-th layer, read input weighed by a sigmoid, beside a shared one. Source: Meta AI 2025. */
+/* Llama 4: three of four layers rotate and attend in chunks, the fourth does neither and scales q with the position;
+ * experts, in every n-th layer, read input weighed by a sigmoid, beside a shared one. Source: Meta AI 2025. */
 #include "core/model/families.h"
 
 enum { PERIOD = 4, CHUNK = 8192, UNNORMED_EXPERTS = 128 /* the model of 128 experts does not norm q and k */ };

@@ -1,6 +1,7 @@
-/* OLMo: layer norms without weights, q, k and v clamped. OLMo 2 and 3 (olmo2): RMS norms on the parts' outputs alone, and on
- * all of q and k; OLMo 3 gives three of four layers a window, and scales RoPE in the others alone. OLMoE: pre-norms, norms
- * on q and k, experts that are not renormalised. Sources: Groeneveld et al. 2024; OLMo Team 2024, 2025; Muennighoff et al. 2024. */
+/* OLMo: layer norms without weights, q, k and v clamped. OLMo 2 and 3 (olmo2): RMS norms on the parts' outputs alone,
+ * and on all of q and k; OLMo 3 gives three of four layers a window, and scales RoPE in the others alone. OLMoE:
+ * pre-norms, norms on q and k, experts that are not renormalised. Sources: Groeneveld et al. 2024; OLMo Team 2024,
+ * 2025; Muennighoff et al. 2024. */
 #include <stddef.h>
 
 #include "core/model/families.h"

@@ -1,5 +1,5 @@
-/* Phi-2: attention and feed-forward part in parallel behind one layer norm, partial rotary positions, biases everywhere.
- * Source: Javaheripi & Bubeck 2023; Li et al. 2023 (Phi-1.5). */
+/* Phi-2: attention and feed-forward part in parallel behind one layer norm, partial rotary positions, biases
+ * everywhere. Source: Javaheripi & Bubeck 2023; Li et al. 2023 (Phi-1.5). */
 #include <stddef.h>
 
 #include "core/model/families.h"

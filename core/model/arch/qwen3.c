@@ -1,5 +1,5 @@
-/* Qwen3 and Qwen3-MoE: llama with halves-paired RoPE and an RMS norm on every head of q and k; experts renormalised over the
- * chosen ones. Source: Yang et al. 2025 (Qwen3 technical report). */
+/* Qwen3 and Qwen3-MoE: llama with halves-paired RoPE and an RMS norm on every head of q and k; experts renormalised
+ * over the chosen ones. Source: Yang et al. 2025 (Qwen3 technical report). */
 #include "core/base/size.h"
 #include "core/model/families.h"
 

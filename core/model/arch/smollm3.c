@@ -1,4 +1,5 @@
-/* SmolLM3: llama without rotary positions in every fourth layer. Source: Bakouch et al. 2025; Yang et al. 2025 (RNoPE). */
+/* SmolLM3: llama without rotary positions in every fourth layer. Source: Bakouch et al. 2025; Yang et al. 2025 (RNoPE).
+ */
 #include "core/model/families.h"
 
 enum { UNROTATED_EVERY = 4 };

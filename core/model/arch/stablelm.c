@@ -1,5 +1,6 @@
-/* StableLM 2: layer norms, partial rotary positions, a gated feed-forward part, in parallel with attention behind one norm in
- * the 12B model, which also norms each head of q and k with weights of its own. Source: Bellagente et al. 2024. */
+/* StableLM 2: layer norms, partial rotary positions, a gated feed-forward part, in parallel with attention behind one
+ * norm in the 12B model, which also norms each head of q and k with weights of its own. Source: Bellagente et al. 2024.
+ */
 #include <stddef.h>
 
 #include "core/model/families.h"
