@@ -84,6 +84,13 @@ float bp_float_or(const bp_model *model, const char *suffix, float otherwise) {
     return otherwise;
 }
 
+float bp_window_rope_base(bp_model *model) {
+    float base = bp_float_or(model, "rope.freq_base_swa", 10000);
+    if (base > 0) return base;
+    bp_model_wrong(model, "%s.rope.freq_base_swa is not positive", model->architecture->name);
+    return 1;
+}
+
 float bp_need_float(bp_model *model, const char *suffix) {
     float value = 1;
     if (!key_of(model, suffix)) note_missing(model, suffix);

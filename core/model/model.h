@@ -105,6 +105,8 @@ float bp_need_float(bp_model *model, const char *suffix);
 /* The same for an optional key. */
 int64_t bp_int_or(bp_model *model, const char *suffix, int64_t otherwise, int64_t min, int64_t max);
 float bp_float_or(const bp_model *model, const char *suffix, float otherwise);
+/* RoPE's base of windowed layers: the key rope.freq_base_swa, or 10000. */
+float bp_window_rope_base(bp_model *model);
 /* A key that is one number for all layers, or an array of one a layer: that of `layer`. */
 int64_t bp_layer_int_or(bp_model *model, const char *suffix, int64_t layer, int64_t otherwise, int64_t min,
                         int64_t max);

@@ -108,11 +108,34 @@ static void decay_and_beta(const bp_model *m, bp_builder *b, int64_t layer, uint
     out->decay = bp_mul(b, step, bp_weight(m, b, layer, "ssm_a", heads, 0, 0));
 }
 
+/* q, k and v of all heads in turn, as the convolution reads them, and the gate of the output. */
+typedef struct delta_parts { uint32_t mixed, gate; } delta_parts;
+
+/* Older files have one matrix ssm_in, in which each key head has its q and k, then the v and the gates of its heads. */
+static delta_parts joined_parts(const bp_model *m, bp_builder *b, int64_t layer, uint32_t x) {
+    const bp_recurrent_facts *r = &m->decoder.recurrent;
+    const int64_t n = r->n_state, each = r->n_inner / r->n_group, widths[4] = { n, n, each, each };
+    const bp_dim tokens = bp_symbol(b, BP_SYMBOL_N_TOKENS), rows[3] = { bp_number(2 * (n + each)), bp_number(r->n_group), tokens };
+    uint32_t all = bp_reshape(b, bp_linear(m, b, layer, "ssm_in", x, m->hp.n_embd, 2 * (n + each) * r->n_group, false), 3, rows), part[4];
+    for (int64_t i = 0, at = 0; i < 4; at += widths[i++]) {
+        const bp_dim flat[2] = { bp_number(widths[i] * r->n_group), tokens };
+        part[i] = bp_reshape(b, bp_slice(b, all, at, widths[i]), 2, flat);
+    }
+    return (delta_parts){ bp_concat(b, bp_concat(b, part[0], part[1]), part[2]), part[3] };
+}
+
+static delta_parts parts_of(const bp_model *m, bp_builder *b, int64_t layer, uint32_t x) {
+    const bp_recurrent_facts *r = &m->decoder.recurrent;
+    if (bp_has_weight(m, layer, "ssm_in.weight")) return joined_parts(m, b, layer, x);
+    return (delta_parts){ bp_linear(m, b, layer, "attn_qkv", x, m->hp.n_embd, 2 * r->n_group * r->n_state + r->n_inner, false),
+                          bp_linear(m, b, layer, "attn_gate", x, m->hp.n_embd, r->n_inner, false) };
+}
+
 static uint32_t delta_rule(const bp_model *m, bp_builder *b, const bp_graph_inputs *in, int64_t layer, uint32_t x) {
     const bp_recurrent_facts *r = &m->decoder.recurrent;
     const int64_t inner = r->n_inner, heads = r->n_rank, dim_v = inner / heads, keys = r->n_group * r->n_state, mixed = 2 * keys + inner;
-    uint32_t u = conv(m, b, in, layer, "ssm_conv1d", bp_linear(m, b, layer, "attn_qkv", x, m->hp.n_embd, mixed, false), mixed, BP_ACT_SILU);
-    uint32_t gate = bp_linear(m, b, layer, "attn_gate", x, m->hp.n_embd, inner, false);
+    const delta_parts parts = parts_of(m, b, layer, x);
+    uint32_t u = conv(m, b, in, layer, "ssm_conv1d", parts.mixed, mixed, BP_ACT_SILU);
     bp_delta_inputs d = { .q = bp_slice(b, u, 0, keys), .k = bp_slice(b, u, keys, keys), .v = bp_slice(b, u, 2 * keys, inner) };
     decay_and_beta(m, b, layer, x, &d);
     const bp_state_inputs state = state_of(b, in, "ssm_state", layer, r->n_state, dim_v, heads);
@@ -120,7 +143,7 @@ static uint32_t delta_rule(const bp_model *m, bp_builder *b, const bp_graph_inpu
     uint32_t y = bp_delta_rule(b, &d, &state, p);
     y = bp_norm(b, BP_OP_RMS_NORM, y, BP_NONE, bp_weight(m, b, layer, "ssm_norm.weight", dim_v, 0, 0), BP_NONE,
                 (bp_norm_params){ m->hp.norm_eps, (uint32_t)dim_v }, NULL);
-    return bp_linear(m, b, layer, "ssm_out", gate_by_silu(b, gate, y), inner, m->hp.n_embd, false);
+    return bp_linear(m, b, layer, "ssm_out", gate_by_silu(b, parts.gate, y), inner, m->hp.n_embd, false);
 }
 
 uint32_t bp_recurrent_block(const bp_model *m, bp_builder *b, const bp_graph_inputs *in, int64_t layer, uint32_t x) {

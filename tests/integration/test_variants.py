@@ -20,7 +20,8 @@ FOLDER = tempfile.TemporaryDirectory()
 
 
 def path_of(name):
-    return os.path.join(FIXTURES, "golden", name + ".gguf")
+    paths = [os.path.join(FIXTURES, folder, name + ".gguf") for folder in ("golden", "recurrent")]
+    return next(path for path in paths if os.path.exists(path))
 
 
 def same(name, what, keys=None, tensors=None):
@@ -58,6 +59,15 @@ def three_matrices(widths):
     return change
 
 
+def joined_by_key_heads(arrays, heads=2, width=16):
+    """ssm_in as older files of qwen3next have it: for each key head its q and k, then the v and the gates of its heads."""
+    for name in [n for n in arrays if ".attn_gate." in n]:
+        qkv, gates, keys = arrays.pop(name.replace("attn_gate", "attn_qkv")), arrays.pop(name), heads * width
+        parts = [part.reshape(heads, -1, part.shape[1]) for part in (qkv[:keys], qkv[keys:2 * keys], qkv[2 * keys:], gates)]
+        whole = np.concatenate(parts, axis=1)
+        arrays[name.replace("attn_gate", "ssm_in")] = whole.reshape(-1, whole.shape[2])
+
+
 for model, lengths in (("deepseek2", (24, 16)), ("deepseek3", (32, 16))):
     same(model, "K and V made for every head", {
         "deepseek2.attention.key_length_mla": None, "deepseek2.attention.value_length_mla": None,
@@ -73,6 +83,10 @@ same("gemma3", "the period of windows", {"gemma3.attention.sliding_window_patter
 same("gemma3", "windows layer by layer", {"gemma3.attention.sliding_window_pattern": [True] * 5 + [False, True]})
 same("olmo3", "the usual period of windows", {"olmo2.attention.sliding_window_pattern": None})
 same("smollm3", "a tied output of its own", tensors=lambda arrays: arrays.update({"output.weight": arrays["token_embd.weight"]}))
+
+same("qwen3next", "projections joined by key heads", tensors=joined_by_key_heads)
+same("qwen3next", "the interval of full attention alone", {"qwen3next.attention.recurrent_layers": None})
+same("lfm2", "the output's norm under its usual name", tensors=lambda arrays: arrays.update({"output_norm.weight": arrays.pop("token_embd_norm.weight")}))
 
 target = os.path.join(FOLDER.name, "model.gguf")
 rewrite(path_of("qwen2"), target, tensors=lambda arrays: arrays.update({"blk.0.strange.weight": np.zeros((2, 4), dtype=np.float32)}))

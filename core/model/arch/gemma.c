@@ -40,10 +40,11 @@ void bp_read_gemma3(bp_model *m) {
     m->decoder.attention.softcap = bp_float_or(m, "attn_logit_softcapping", 0);
     m->decoder.logit_softcap = bp_float_or(m, "final_logit_softcapping", 0);
     scale_attention(m, GEMMA3_27B_LAYERS);
+    const float base = bp_window_rope_base(m);
     for (int64_t i = 0; m->hp.layer && i < m->hp.n_layer; i++) {
         bp_layer *l = &m->hp.layer[i];
         if (!l->windowed) continue;
-        l->rope.base = bp_float_or(m, "rope.freq_base_swa", 10000);
+        l->rope.base = base;
         l->rope.freq_scale = 1; /* scaling is the full layers' alone */
     }
 }

@@ -16,12 +16,13 @@ void bp_read_modern_bert(bp_model *m) {
     bp_read_common(m, BP_ROPE_HALVES);
     const int64_t period = bp_int_or(m, "attention.sliding_window_pattern", 3, 1, BP_MAX_LAYERS);
     const int64_t window = bp_need_int(m, "attention.sliding_window", 1, INT32_MAX);
+    const float base = bp_window_rope_base(m);
     for (int64_t i = 0; m->hp.layer && i < m->hp.n_layer; i++) {
         bp_layer *l = &m->hp.layer[i];
         l->windowed = i % period != 0;
         if (!l->windowed) continue;
         l->window = (uint32_t)window;
-        l->rope.base = bp_float_or(m, "rope.freq_base_swa", 10000);
+        l->rope.base = base;
     }
 }
 
