@@ -290,12 +290,12 @@ GENERATED = [(PERSON, "A person as JSON:"), ({"type": "array", "items": {"type":
              ({"$ref": "#/$defs/t", "$defs": {"t": {"type": "object", "properties": {"v": {"type": "integer", "minimum": 0, "maximum": 9}, "l": {"$ref": "#/$defs/t"}},
                                                      "required": ["v"]}}}, "A tree:"),
              ({"type": "string", "pattern": "^[A-Z][a-z]{2,9}( [A-Z][a-z]{2,9}){0,2}$"}, "Her name is"), ({"type": "string", "format": "uuid"}, "The id is"),
-             ({"type": "object", "additionalProperties": {"type": "integer", "minimum": 0, "maximum": 99}, "maxProperties": 4}, "Prices:")]
+             ({"type": "object", "propertyNames": {"minLength": 1, "maxLength": 12}, "additionalProperties": {"type": "integer", "minimum": 0, "maximum": 99}, "maxProperties": 4}, "Prices:")]
 
 
 def check_generations(n):
     chosen = [GENERATED[i % len(GENERATED)] for i in range(n)]
-    requests = [{"schema": json.dumps(schema), "prompt": prompt, "seed": i + 1, "temperature": [0, 0.8, 1.5][i % 3], "most": 400}
+    requests = [{"schema": json.dumps(schema), "prompt": prompt, "seed": i + 1, "temperature": [0, 0.6, 1, 1.5][i // len(GENERATED) % 4], "most": 400}
                 for i, (schema, prompt) in enumerate(chosen)]
     good = cut = 0
     for (schema, _), answer in zip(chosen, ask(requests, "grammar_generate", "-m", SMOLLM2, "--top-k", "0", "--min-p", "0.02")):
