@@ -44,7 +44,7 @@ static bool weight(const cuda_tensor *t) { return t && bp_type_is_float(t->type)
 
 static const char *check_embed(const cuda_node *t) {
     NEED(weight(t->in[0]) && i32(t->in[1]) && f32(t->out[0]), "needs a float table, I32 ids and an F32 output");
-    NEED(t->in[0]->layout == BP_LAYOUT_ROWS && t->in[0]->rank <= 2 && shape(t->out[0], t->in[0]->n[0], count(t->in[1]), 1, 1), "shapes do not fit");
+    NEED(t->in[0]->rank <= 2 && shape(t->out[0], t->in[0]->n[0], count(t->in[1]), 1, 1), "shapes do not fit");
     return NULL;
 }
 

@@ -90,8 +90,28 @@ static int64_t row_bytes(const cuda_tensor *t) { return (int64_t)bp_row_bytes(t-
 
 /* ---- Weights' rows, rows, types ---- */
 
+static void plan_embed_packed(cuda_plan *p, const cuda_node *n) {
+    cuda_tensor *table = n->in[0], *out = n->out[0];
+    cuda_launch *l = cuda_add(p, n, "embed_packed.cu", "embed_packed", 128, "-DBP_TYPE=%u", table->type);
+    l->grid[0] = (cuda_extent){ .times = (table->n[0] / 16 + 127) / 128 };
+    l->grid[1] = (cuda_extent){ out, CUDA_ROWS, 1, 1, 4096 };
+    l->waits = true;
+    l->what = "embed";
+    cuda_arg_read(l, table);
+    cuda_arg_read(l, n->in[1]);
+    cuda_arg_write(l, out);
+    cuda_arg_size(l, out, CUDA_ROWS);
+    cuda_arg_int(l, (int32_t)table->n[0]);
+    cuda_arg_int(l, (int32_t)table->n[1]);
+    cuda_arg_float(l, n->params.embed.scale == 0 ? 1 : n->params.embed.scale);
+}
+
 static void plan_embed(cuda_plan *p, const cuda_node *n) {
     cuda_tensor *table = n->in[0], *ids = n->in[1], *out = n->out[0];
+    if (table->layout != BP_LAYOUT_ROWS) {
+        plan_embed_packed(p, n);
+        return;
+    }
     cuda_launch *l = over(p, n, "embed.cu", "embed", out);
     set_options(p, l, "-DTYPE=%u", table->type, 0);
     l->grid[0] = (cuda_extent){ out, CUDA_ROWS, 1, 1, BLOCK_LIMIT };
@@ -225,7 +245,31 @@ static void plan_glu(cuda_plan *p, const cuda_node *n) {
 
 /* ---- Norms ---- */
 
+/* Whole rows that fit in the registers of a block. */
+static bool plan_norm_row(cuda_plan *p, const cuda_node *n) {
+    cuda_tensor *x = n->in[0];
+    int64_t width = x->n[0], group = n->params.norm.group, each = width <= 4096 ? 1 : width <= 8192 ? 2 : 4;
+    bool fits = n->op == BP_OP_RMS_NORM && (!group || group == width) && width % (128 * each) == 0 && width > 0 && width <= 16384;
+    for (int i = 2; i < 4; i++) fits = fits && (!n->in[i] || n->in[i]->n[0] == width);
+    if (!fits) return false;
+    cuda_launch *l = cuda_add(p, n, "norm_row.cu", "norm_row", (uint32_t)(width / 4 / each), "-DEACH=%d", (int)each);
+    l->grid[0] = (cuda_extent){ x, CUDA_ROWS, 1, 1, 0 };
+    l->waits = true;
+    l->what = "rms_norm";
+    for (int i = 0; i < 4; i++) cuda_arg_read(l, n->in[i]);
+    cuda_arg_write(l, n->out[0]);
+    cuda_arg_write(l, n->out[1]);
+    cuda_can_round(p, n->out[0], l->n_args);
+    cuda_arg_write(l, NULL);
+    cuda_arg_write(l, NULL);
+    cuda_arg_size(l, x, CUDA_ROWS);
+    cuda_arg_int(l, (int32_t)width);
+    cuda_arg_float(l, n->params.norm.eps);
+    return true;
+}
+
 static void plan_norm(cuda_plan *p, const cuda_node *n) {
+    if (plan_norm_row(p, n)) return;
     cuda_tensor *x = n->in[0];
     int64_t group = n->params.norm.group ? (int64_t)n->params.norm.group : x->n[0];
     uint32_t threads = (uint32_t)(((group < 4096 ? group : 4096) + 127) / 128 * 32);

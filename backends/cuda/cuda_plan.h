@@ -11,7 +11,8 @@
  *
  * Order. Launches run one after the other, as if each ended before the next began. With l->waits the next launch may
  * begin early (programmatic dependent launch): every thread of such a kernel calls bp_wait_inputs() before it touches
- * any memory but weights, and may call bp_release_next() when the next kernel may start to prefetch its weights. */
+ * any memory but weights, and may call bp_release_next() when the next kernel may start to prefetch its weights. Products do
+ * that at once; small kernels do not: measured, launches that wait several deep take the place of those that work. */
 #ifndef BP_CUDA_PLAN_H
 #define BP_CUDA_PLAN_H
 

@@ -33,7 +33,7 @@ bp_status cuda_layout(bp_device *d, const bp_graph *g, uint32_t value, bp_weight
         }
     }
     t.layout = BP_LAYOUT_ROWS;
-    if (multiplied && !embedded && !other) cuda_weight_layout(d, &t, embedded, &l);
+    if (multiplied && !other) cuda_weight_layout(d, &t, embedded, &l);
     uint32_t size = l.size = out->size;
     memcpy(out, &l, size < sizeof l ? size : sizeof l);
     return BP_OK;

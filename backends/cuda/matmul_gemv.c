@@ -6,7 +6,7 @@
 #include "backends/cuda/matmul_plan.h"
 
 /* Found by measuring all forms on the shapes of an 8B model (one H200). */
-gemv_form gemv_form_of(uint32_t type, int64_t n_in, int64_t rows, bool glu) {
+gemv_form gemv_form_of(uint32_t type, int64_t n_in, int64_t rows, int64_t tokens, bool glu) {
     const bool wide = rows >= 6144, deep = n_in >= 8192;
     gemv_form f = { 2, 1, 4, 8, 1 }; /* F32, F16, BF16, Q8_0 */
     if (type == BP_TYPE_Q8_0) {
@@ -19,6 +19,7 @@ gemv_form gemv_form_of(uint32_t type, int64_t n_in, int64_t rows, bool glu) {
     } else if (glu) {
         f = (gemv_form){ 4, 2, 2, 8, 1 };
     }
+    if (tokens > 2) f = (gemv_form){ 4, 1, 2, 8, 1 };
     if (glu) f.steps = 32 / gemv_block_rows(f, true) > 1 ? 32 / gemv_block_rows(f, true) : 1;
     return f;
 }
@@ -83,8 +84,8 @@ void matmul_gemv(cuda_plan *p, const matmul_group *g) {
         type[i] = g->node[i < g->n ? i : 0]->in[0]->type;
         rows += i < g->n ? g->node[i]->in[0]->n[1] : 0;
     }
-    const gemv_form f = gemv_form_of(type[0], n->in[0]->n[0], rows, false);
     const uint32_t tokens = most_tokens(cuda_rows(n->in[1]));
+    const gemv_form f = gemv_form_of(type[0], n->in[0]->n[0], rows, cuda_plan_deterministic(p) ? 1 : tokens, false);
     cuda_launch *l = begin(p, n, false, type, tokens, f);
     l->n_nodes = g->n;
     for (uint32_t i = 0; i < 3; i++) {
@@ -106,8 +107,8 @@ void matmul_gemv_glu(cuda_plan *p, const gated_pair *g) {
     const cuda_tensor *w = n->in[0];
     const uint32_t type[3] = { w->type, w->type, w->type };
     const bool experts = n->op == BP_OP_MATMUL_EXPERTS;
-    const gemv_form f = gemv_form_of(w->type, w->n[0], w->n[1], true);
     const uint32_t tokens = experts ? 1 : most_tokens(cuda_rows(n->in[1]));
+    const gemv_form f = gemv_form_of(w->type, w->n[0], w->n[1], cuda_plan_deterministic(p) ? 1 : tokens, true);
     cuda_launch *l = begin(p, n, true, type, tokens, f);
     const int bias = experts ? 3 : 2, per = gemv_block_rows(f, true);
     l->n_nodes = 3;
@@ -136,7 +137,7 @@ const char *cuda_refuse_experts(const bp_device *d, const cuda_node *n) {
 static void plan_pairs(cuda_plan *p, const cuda_node *n) {
     const cuda_tensor *w = n->in[0];
     const uint32_t type[3] = { w->type, w->type, w->type };
-    const gemv_form f = gemv_form_of(w->type, w->n[0], w->n[1], false);
+    const gemv_form f = gemv_form_of(w->type, w->n[0], w->n[1], 1, false);
     cuda_launch *l = begin(p, n, false, type, 1, f);
     const int per = gemv_block_rows(f, false);
     l->what = "matmul experts";

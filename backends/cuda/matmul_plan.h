@@ -16,7 +16,7 @@ typedef struct matmul_group {
 typedef struct gemv_form {
     int rows, depth, split, warps, steps;
 } gemv_form;
-gemv_form gemv_form_of(uint32_t type, int64_t n_in, int64_t rows, bool glu);
+gemv_form gemv_form_of(uint32_t type, int64_t n_in, int64_t rows, int64_t tokens, bool glu);
 /* Rows of the output that a block makes. */
 static inline int gemv_block_rows(gemv_form f, bool glu) { return f.warps / f.split * (glu ? f.rows / 2 : f.rows) * f.steps; }
 

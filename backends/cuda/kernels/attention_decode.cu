@@ -1,14 +1,16 @@
 /* Attention of few tokens over long caches: keys are split among blocks, then among groups of LANES lanes; a group takes
  * KEYS keys at a time, each lane 8 (or 8 CHUNKS) dimensions of them, for BP_HEADS query heads of one KV head at once. Each
- * group keeps a running maximum, sum and mix (online softmax); groups are joined in a fixed order, blocks by
- * attention_merge.cu. Sources: Milakov & Gimelshein 2018 (online softmax); Dao et al. 2023 (split keys).
+ * group keeps a running maximum, sum and mix (online softmax); groups are joined in a fixed order, and blocks in a fixed
+ * order by the last of them to finish, which also rounds the result to 8 bits where it is asked for. Sources: Milakov & Gimelshein 2018 (online softmax); Dao et al. 2023 (split keys).
  *
  * Options: BP_CACHE, BP_DIM, BP_DIM_V (multiples of 8), BP_HEADS (divides n_head / n_head_kv).
  * Grid: x: splits, y: n_head / BP_HEADS, z: tokens. 128 threads.
- * part: NULL with one split, else F32 [BP_DIM_V + 2, splits, n_head, n_tokens]: unnormalised mix, maximum, sum. */
+ * part: NULL with one split, else F32 [BP_DIM_V + 2, splits, n_head, n_tokens]: unnormalised mix, maximum, sum.
+ * finished: blocks that are done, [n_head / BP_HEADS, n_tokens], zeros before and after. */
 // options: -DBP_CACHE=0|1|8 -DBP_DIM=64|128 -DBP_DIM_V=64|128 -DBP_HEADS=1|4
 // options: -DBP_CACHE=0|1|8 -DBP_DIM=576 -DBP_DIM_V=512 -DBP_HEADS=1
 #include "attention_keys.cuh"
+#include "quantise_block.cuh"
 
 enum {
     WIDEST = BP_DIM > BP_DIM_V ? BP_DIM : BP_DIM_V,
@@ -17,7 +19,8 @@ enum {
     CHUNKS_V = (BP_DIM_V / 8 + LANES - 1) / LANES,
     GROUPS = 128 / LANES,
     KEYS = BP_CACHE == 0 || CHUNKS > 1 ? 2 : 4,
-    FEWEST = 32 /* keys a split takes at least */
+    FEWEST = 32, /* keys a split takes at least */
+    MOST_SPLITS = 64
 };
 
 struct running {
@@ -51,12 +54,62 @@ static __device__ __forceinline__ void find_rows(const attention &a, const key_l
     for (int i = 0; i < KEYS; i++) rows[i] = j0 + i < end ? (int)cache_row(a, keys, j0 + i, head) : -1;
 }
 
+/* True in all threads of the last of `blocks` blocks to come here. */
+static __device__ __forceinline__ bool last_of(int *finished, int blocks) {
+    __shared__ bool last;
+    __threadfence();
+    __syncthreads();
+    if (threadIdx.x == 0) {
+        last = atomicAdd(finished, 1) == blocks - 1;
+        if (last) *finished = 0;
+    }
+    __syncthreads();
+    __threadfence();
+    return last;
+}
+
+/* The parts of BP_HEADS heads, of which `row` is the first, joined in their order. */
+static __device__ __forceinline__ void merge(const float *part, int64_t row, int splits, int used, const float *sinks, float *out,
+                                             int8_t *codes, float2 *scales) {
+    __shared__ float tops[BP_HEADS][MOST_SPLITS], sums[BP_HEADS][MOST_SPLITS];
+    enum { STRIDE = BP_DIM_V + 2 };
+    for (int i = threadIdx.x; i < BP_HEADS * used; i += 128) {
+        const int h = i / used, s = i % used;
+        const float *p = part + ((row + h) * splits + s) * STRIDE + BP_DIM_V;
+        tops[h][s] = load_fresh(p), sums[h][s] = load_fresh(p + 1);
+    }
+    __syncthreads();
+#pragma unroll 1
+    for (int h = 0; h < BP_HEADS; h++) {
+        float top = -BP_INFINITY;
+        for (int s = 0; s < used; s++) top = bp_max(top, tops[h][s]);
+        const bool none = top == -BP_INFINITY;
+        if (sinks && !none) top = bp_max(top, sinks[h]);
+        float all = sinks && !none ? __expf(sinks[h] - top) : 0;
+        for (int s = 0; s < used; s++) all += tops[h][s] == -BP_INFINITY ? 0 : sums[h][s] * __expf(tops[h][s] - top);
+        for (int d0 = threadIdx.x / 32 * 32; d0 < BP_DIM_V; d0 += 128) {
+            const int d = d0 + threadIdx.x % 32;
+            const float *p = part + (row + h) * splits * STRIDE + (d < BP_DIM_V ? d : 0);
+            float v = 0;
+#pragma unroll 8
+            for (int s = 0; s < used; s++) {
+                const float share = tops[h][s] == -BP_INFINITY ? 0 : __expf(tops[h][s] - top);
+                v = fmaf(share, load_fresh(p + (int64_t)s * STRIDE), v);
+            }
+            v = none || d >= BP_DIM_V ? 0 : v / all;
+            const int64_t at = (row + h) * BP_DIM_V + d0;
+            if (d < BP_DIM_V) out[at + threadIdx.x % 32] = v;
+            if (codes) bp_quantise(v, codes + at, scales + at / 32);
+        }
+    }
+}
+
 extern "C" __global__ void __launch_bounds__(128, BP_HEADS * CHUNKS_V <= 4 && CHUNKS <= 1 ? 4 : 1)
     attention_decode(const float *q, const uint8_t *k_cache, const uint8_t *v_cache, const int *positions, const int *sequences,
-                     const int *block_table, const int *kv_len, const int *kv_start, const float *sinks, float *out, float *part,
+                     const int *block_table, const int *kv_len, const int *kv_start, const float *sinks, float *out, float *part, int *finished,
+                     int8_t *codes, float2 *scales,
                      bp_size tokens, bp_size n_sequences, int n_head, int n_head_kv, int causal, int window, int chunk, float scale,
                      float softcap, float alibi, int block_size, int n_blocks, bp_size table_width) {
-    bp_release_next();
     bp_wait_inputs();
     const int token = blockIdx.z, head0 = blockIdx.y * BP_HEADS, split = blockIdx.x, splits = gridDim.x;
     if (token >= bp_get(tokens)) return;
@@ -67,9 +120,10 @@ extern "C" __global__ void __launch_bounds__(128, BP_HEADS * CHUNKS_V <= 4 && CH
     key_span span = span_of(a, keys, p);
     int each = (span.end - span.first + splits - 1) / splits;
     each = (each + FEWEST - 1) / FEWEST * FEWEST;
+    const int used = each ? (span.end - span.first + each - 1) / each : 1; /* splits that have keys; one where there are none */
+    if (split >= used) return;
     span.first += split * each;
     if (span.first + each < span.end) span.end = span.first + each;
-
     float query[BP_HEADS][CHUNKS][8], slope[BP_HEADS];
     running r[BP_HEADS];
 #pragma unroll
@@ -79,10 +133,11 @@ extern "C" __global__ void __launch_bounds__(128, BP_HEADS * CHUNKS_V <= 4 && CH
 #pragma unroll
         for (int c = 0; c < CHUNKS; c++) {
             const int at = c * LANES + lane;
+            const float4 *from = (const float4 *)(q + ((int64_t)token * n_head + head0 + h) * BP_DIM + (at < BP_DIM / 8 ? 8 * at : 0));
+            const float4 a4 = from[0], b4 = from[1];
+            const float v[8] = { a4.x, a4.y, a4.z, a4.w, b4.x, b4.y, b4.z, b4.w };
 #pragma unroll
-            for (int i = 0; i < 8; i++) {
-                query[h][c][i] = at < BP_DIM / 8 ? q[((int64_t)token * n_head + head0 + h) * BP_DIM + 8 * at + i] : 0;
-            }
+            for (int i = 0; i < 8; i++) query[h][c][i] = at < BP_DIM / 8 ? v[i] : 0;
         }
 #pragma unroll
         for (int c = 0; c < CHUNKS_V; c++) {
@@ -157,39 +212,44 @@ extern "C" __global__ void __launch_bounds__(128, BP_HEADS * CHUNKS_V <= 4 && CH
         }
     }
 
-    __shared__ float tops[GROUPS][BP_HEADS], sums[GROUPS][BP_HEADS], mixes[GROUPS][BP_DIM_V];
+    /* Join the groups, in order. */
+    __shared__ float tops[GROUPS][BP_HEADS], sums[GROUPS][BP_HEADS], mixes[GROUPS][BP_HEADS][BP_DIM_V];
 #pragma unroll
     for (int h = 0; h < BP_HEADS; h++) {
         if (lane == 0) tops[group][h] = r[h].top, sums[group][h] = r[h].sum;
+#pragma unroll
+        for (int c = 0; c < CHUNKS_V; c++) {
+            if (c * LANES + lane >= BP_DIM_V / 8) continue;
+            float4 *to = (float4 *)&mixes[group][h][8 * (c * LANES + lane)];
+            to[0] = make_float4(r[h].mix[c][0], r[h].mix[c][1], r[h].mix[c][2], r[h].mix[c][3]);
+            to[1] = make_float4(r[h].mix[c][4], r[h].mix[c][5], r[h].mix[c][6], r[h].mix[c][7]);
+        }
     }
+    __syncthreads();
 #pragma unroll 1
     for (int h = 0; h < BP_HEADS; h++) {
-#pragma unroll
-        for (int h2 = 0; h2 < BP_HEADS; h2++) {
-            if (h2 != h) continue;
-#pragma unroll
-            for (int c = 0; c < CHUNKS_V; c++) {
-                if (c * LANES + lane >= BP_DIM_V / 8) continue;
-#pragma unroll
-                for (int d = 0; d < 8; d++) mixes[group][8 * (c * LANES + lane) + d] = r[h2].mix[c][d];
-            }
-        }
-        __syncthreads();
         const int head = head0 + h;
-        float top = -BP_INFINITY, sum = 0;
+        float top = -BP_INFINITY, sum = 0, share[GROUPS];
+#pragma unroll
         for (int g = 0; g < GROUPS; g++) top = bp_max(top, tops[g][h]);
-        const float own = top;
+        const bool none = top == -BP_INFINITY;
         if (sinks && !part) top = bp_max(top, sinks[head]);
-        for (int g = 0; g < GROUPS; g++) sum += tops[g][h] == -BP_INFINITY ? 0 : sums[g][h] * __expf(tops[g][h] - top);
+#pragma unroll
+        for (int g = 0; g < GROUPS; g++) {
+            share[g] = tops[g][h] == -BP_INFINITY ? 0 : __expf(tops[g][h] - top);
+            sum += share[g] * sums[g][h];
+        }
         if (sinks && !part) sum += __expf(sinks[head] - top);
         const int64_t row = (int64_t)token * n_head + head;
         float *to = part ? part + (row * splits + split) * (BP_DIM_V + 2) : out + row * BP_DIM_V;
         for (int d = threadIdx.x; d < BP_DIM_V; d += 128) {
             float v = 0;
-            for (int g = 0; g < GROUPS; g++) v += tops[g][h] == -BP_INFINITY ? 0 : mixes[g][d] * __expf(tops[g][h] - top);
-            to[d] = part ? v : own == -BP_INFINITY ? 0 : v / sum;
+#pragma unroll
+            for (int g = 0; g < GROUPS; g++) v += share[g] * mixes[g][h][d];
+            to[d] = part ? v : none ? 0 : v / sum;
         }
         if (part && threadIdx.x == 0) to[BP_DIM_V] = top, to[BP_DIM_V + 1] = sum;
-        __syncthreads();
     }
+    if (!part || !last_of(finished + (int64_t)token * gridDim.y + blockIdx.y, used)) return;
+    merge(part, (int64_t)token * n_head + head0, splits, used, sinks ? sinks + head0 : sinks, out, codes, scales);
 }

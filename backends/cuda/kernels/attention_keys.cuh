@@ -20,11 +20,13 @@ struct key_list {
 static __device__ __forceinline__ key_list keys_of(const attention &a, int sequence, const int *table, const int *kv_len,
                                                    const int *kv_start) {
     key_list k = { table, 0, 0 };
-    if (sequence < 0 || sequence >= a.n_sequences) return k;
-    k.table = table + (int64_t)sequence * a.table_width;
-    const int64_t room = (int64_t)a.table_width * a.block_size;
-    k.length = kv_len[sequence] > room ? (int)room : kv_len[sequence];
-    k.start = kv_start ? kv_start[sequence] : 0;
+    if (a.n_sequences != 1 && (sequence < 0 || sequence >= a.n_sequences)) return k;
+    const int at = a.n_sequences == 1 ? 0 : sequence; /* the usual case waits for one load less */
+    k.table = table + (int64_t)at * a.table_width;
+    const int64_t room = (int64_t)a.table_width * a.block_size, length = kv_len[at];
+    k.length = length > room ? (int)room : (int)length;
+    k.start = kv_start ? kv_start[at] : 0;
+    if (sequence != at) k.length = 0;
     return k;
 }
 
@@ -68,6 +70,15 @@ static __device__ __forceinline__ float score_of(const attention &a, float produ
     float s = product * a.scale;
     if (a.softcap > 0) s = a.softcap * tanhf(s / a.softcap);
     return fmaf(-slope, fabsf((float)far), s);
+}
+
+/* What another block of this launch may have written. */
+static __device__ __forceinline__ float load_fresh(const float *at) {
+#ifdef BP_EMULATED
+    return *at;
+#else
+    return __ldcg(at);
+#endif
 }
 
 /* Eight values, from dimension 8 chunk on, of a row of the cache. raw: what is loaded, to have many in flight. */
