@@ -27,8 +27,10 @@ static bp_status read_variables(json_t **out, bp_error *error) {
     bp_text_free(&text);
     if (status || json_is_object(*out)) return status;
     if (!*out)
-        return bp_fail(error, BP_E_INVALID, "%s: line %d, column %d: %s", flags[MESSAGES].value, where.line, where.column, where.text);
-    return bp_fail(error, BP_E_INVALID, "%s: an object was expected, such as {\"messages\": [...]}", flags[MESSAGES].value);
+        return bp_fail(error, BP_E_INVALID, "%s: line %d, column %d: %s", flags[MESSAGES].value, where.line,
+                       where.column, where.text);
+    return bp_fail(error, BP_E_INVALID, "%s: an object was expected, such as {\"messages\": [...]}",
+                   flags[MESSAGES].value);
 }
 
 static bp_status open_template(const char *model, bp_gguf **file, bp_chat **chat, bp_error *error) {
@@ -80,7 +82,8 @@ static int run(bp_config *config, int argc, char **argv) {
     }
     const char *model = bp_config_text(config, BP_OPT_MODEL);
     if (!flags[MESSAGES].value) bp_fail(&error, BP_E_INVALID, "no variables given: use --messages FILE.json");
-    else if (!flags[TEMPLATE].value && !model) bp_fail(&error, BP_E_INVALID, "no template given: use --template FILE or -m MODEL.gguf");
+    else if (!flags[TEMPLATE].value && !model)
+        bp_fail(&error, BP_E_INVALID, "no template given: use --template FILE or -m MODEL.gguf");
     else return work(model, &error) == BP_OK ? 0 : report(&error, EXIT_FAILED);
     return report(&error, EXIT_USAGE);
 }

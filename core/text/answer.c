@@ -379,8 +379,11 @@ bp_status bp_answer_message(const char *template_text, const char *prompt, size_
     bp_status status = bp_answer_new(template_text, prompt, n_prompt, collect, &c, &a, error);
     if (!status) status = bp_answer_feed(a, text, n, error);
     if (!status) status = bp_answer_end(a, error);
-    *out = status ? NULL : json_pack("{s:s, s:o}", "role", "assistant", "content", text_of(bp_text_get(&c.content), c.content.size));
-    if (*out && c.reasoning.size) json_object_set_new(*out, "reasoning_content", text_of(c.reasoning.data, c.reasoning.size));
+    *out = status ? NULL
+                  : json_pack("{s:s, s:o}", "role", "assistant", "content",
+                              text_of(bp_text_get(&c.content), c.content.size));
+    if (*out && c.reasoning.size)
+        json_object_set_new(*out, "reasoning_content", text_of(c.reasoning.data, c.reasoning.size));
     if (*out && json_array_size(c.calls)) json_object_set(*out, "tool_calls", c.calls);
     if (!status && !*out) status = bp_fail(error, BP_E_NO_MEMORY, "answer: out of memory");
     bp_text_free(&c.content);

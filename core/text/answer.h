@@ -24,8 +24,8 @@ enum bp_answer_kind {
     BP_ANSWER_ARGUMENTS /* of that call: JSON text */
 };
 
-/* kind: bp_answer_kind; call: number of the call, from 0; n bytes of text, valid during the call, never empty; characters
- * are cut only where they were fed in parts. */
+/* kind: bp_answer_kind; call: number of the call, from 0; n bytes of text, valid during the call, never empty;
+ * characters are cut only where they were fed in parts. */
 typedef void (*bp_answer_sink)(void *user, int kind, uint32_t call, const char *text, size_t n);
 
 typedef struct bp_answer bp_answer;

@@ -205,7 +205,8 @@ static bool read_arg_keys(piece p, bp_call_list *out) {
     piece name = p, key = { "", 0 }, value, rest = { p.s + p.n, 0 };
     bp_text json = { 0 };
     const char *first = memmem(p.s, p.n, "<arg_key>", 9);
-    if (first) name = trimmed((piece){ p.s, (size_t)(first - p.s) }), rest = (piece){ first, p.n - (size_t)(first - p.s) };
+    if (first)
+        name = trimmed((piece){ p.s, (size_t)(first - p.s) }), rest = (piece){ first, p.n - (size_t)(first - p.s) };
     bp_text_adds(&json, "{");
     bool good = !memchr(name.s, '<', name.n) && !memchr(name.s, '{', name.n) && !memchr(name.s, ' ', name.n);
     for (rest = trimmed(rest); good && rest.n; rest = trimmed(rest)) {

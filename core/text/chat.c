@@ -12,9 +12,10 @@ struct bp_chat {
     const char *source, *bos, *eos; /* bos, eos: NULL where there is none */
 };
 
-static const char chatml[] = "{% for message in messages %}{{ '<|im_start|>' + message.role + '\\n' + message.content + "
-                             "'<|im_end|>' + '\\n' }}{% endfor %}{% if add_generation_prompt %}"
-                             "{{ '<|im_start|>assistant\\n' }}{% endif %}";
+static const char chatml[] =
+    "{% for message in messages %}{{ '<|im_start|>' + message.role + '\\n' + message.content + "
+    "'<|im_end|>' + '\\n' }}{% endfor %}{% if add_generation_prompt %}"
+    "{{ '<|im_start|>assistant\\n' }}{% endif %}";
 
 static const char *keep(bp_chat *chat, const char *text) {
     return text ? bp_arena_text(&chat->arena, text, strlen(text)) : NULL;
@@ -70,7 +71,8 @@ bp_status bp_chat_open(const bp_gguf *file, const char *name, bp_chat **out, bp_
     bool there = bp_gguf_string_at(bp_gguf_find(file, bp_text_get(&key)), 0, &text);
     bp_status status = BP_OK;
     if (!there)
-        status = bp_fail(error, BP_E_NOT_FOUND, "%s: no %s: the model has no such chat template", bp_gguf_path(file), bp_text_get(&key));
+        status = bp_fail(error, BP_E_NOT_FOUND, "%s: no %s: the model has no such chat template", bp_gguf_path(file),
+                         bp_text_get(&key));
     if (!status && (status = with_tokens(file, text.data, text.size, out, error)))
         bp_fail_in(error, "%s: %s: ", bp_gguf_path(file), bp_text_get(&key));
     bp_text_free(&key);

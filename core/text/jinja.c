@@ -159,7 +159,8 @@ static bool run(bp_jx *x, const json_t *variables) {
 }
 
 bp_status bp_jinja_render(const bp_jinja *j, const json_t *variables, bp_text *out, bp_error *error) {
-    if (!json_is_object(variables)) return bp_fail(error, BP_E_INVALID, "template: the variables must be a JSON object");
+    if (!json_is_object(variables))
+        return bp_fail(error, BP_E_INVALID, "template: the variables must be a JSON object");
     bp_text text = { 0 };
     bp_jx x = { .j = j, .out = &text, .status = BP_E_INVALID, .failed_at = SIZE_MAX };
     bp_status status = BP_OK;

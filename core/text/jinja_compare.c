@@ -144,7 +144,8 @@ static bool merge(sorter *s, size_t begin, size_t middle, size_t end) {
     size_t a = begin, b = middle;
     for (size_t to = begin; to < end; to++) {
         bool right = a == middle;
-        if (a < middle && b < end && (!bp_jx_steps(s->x, 1) || !right_first(s, s->keys[a], s->keys[b], &right))) return false;
+        if (a < middle && b < end && (!bp_jx_steps(s->x, 1) || !right_first(s, s->keys[a], s->keys[b], &right)))
+            return false;
         size_t from = right ? b++ : a++;
         s->spare_keys[to] = s->keys[from];
         s->spare_items[to] = s->items[from];

@@ -82,7 +82,8 @@ static bp_jv eval_sign(bp_jx *x, const bp_jnode *node) {
     bool negative = node->kind == BP_JK_NEGATIVE;
     if (v.type == BP_J_FLOAT) return bp_jv_float(negative ? -v.number : v.number);
     if (v.type == BP_J_UNDEFINED) return bp_jx_undefined(x, v);
-    if (!v.type || !bp_jv_is_integral(v)) return bp_jx_fail(x, "bad operand type for unary -: '%s'", bp_jv_type_name(v));
+    if (!v.type || !bp_jv_is_integral(v))
+        return bp_jx_fail(x, "bad operand type for unary -: '%s'", bp_jv_type_name(v));
     int64_t i = bp_jv_integer(v);
     if (negative && i == INT64_MIN) return bp_jx_fail(x, "the integer does not fit 64 bits");
     return bp_jv_int(negative ? -i : i);
@@ -174,7 +175,9 @@ static bp_jv eval_call(bp_jx *x, const bp_jnode *node) {
 }
 
 bp_jv bp_jx_filter(bp_jx *x, const bp_jnode *node, bp_jv input) {
-    bp_jv v = !node->a ? input : node->a->kind == BP_JK_FILTER ? bp_jx_filter(x, node->a, input) : bp_jx_eval(x, node->a);
+    bp_jv v = !node->a                        ? input
+              : node->a->kind == BP_JK_FILTER ? bp_jx_filter(x, node->a, input)
+                                              : bp_jx_eval(x, node->a);
     bp_jargs args;
     if (!v.type) return v;
     if (!node->function) return bp_jx_fail(x, "no filter named '%s'", node->value.string->data);
@@ -228,7 +231,9 @@ bp_jv bp_jx_eval(bp_jx *x, const bp_jnode *node) {
     return v;
 }
 
-static bool is_word(const char *word, size_t n, const char *name) { return strlen(name) == n && !memcmp(word, name, n); }
+static bool is_word(const char *word, size_t n, const char *name) {
+    return strlen(name) == n && !memcmp(word, name, n);
+}
 
 /* One parameter: from its position, or its keyword (which counts as used). */
 static bp_jv bind_one(const bp_jargs *args, size_t i, const char *word, size_t n, size_t *used) {
@@ -249,7 +254,8 @@ bp_jv bp_jx_apply(bp_jx *x, const bp_jfunction *f, bp_jv self, const bp_jargs *a
         size_t n = strcspn(at, " ?");
         bool optional = at[n] == '?';
         a[i] = bind_one(args, i, by_position ? NULL : at, n, &used);
-        if (a[i].type == BP_J_MISSING && !optional) return bp_jx_fail(x, "%s needs the argument %.*s", f->name, (int)n, at);
+        if (a[i].type == BP_J_MISSING && !optional)
+            return bp_jx_fail(x, "%s needs the argument %.*s", f->name, (int)n, at);
         at += n + optional;
     }
     if (args->count > i) return bp_jx_fail(x, "%s takes at most %zu arguments (%zu given)", f->name, i, args->count);

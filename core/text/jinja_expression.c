@@ -160,7 +160,8 @@ static bp_jnode *subscripts(bp_jparser *p, bp_jnode *object, size_t at) {
 
 static bp_jnode *member(bp_jparser *p, bp_jnode *object, size_t at) {
     const bp_jtoken *t = bp_jp_now(p);
-    if (t->type != BP_JT_NAME && t->type != BP_JT_INTEGER) return bp_jp_fail(p, t->at, "expected a name or a number after '.'");
+    if (t->type != BP_JT_NAME && t->type != BP_JT_INTEGER)
+        return bp_jp_fail(p, t->at, "expected a name or a number after '.'");
     p->at++;
     if (t->type == BP_JT_INTEGER) return two(p, BP_JK_ITEM, at, object, constant(p, t->at, t->value));
     bp_jnode *node = one(p, BP_JK_ATTRIBUTE, at, object);

@@ -9,7 +9,10 @@
 
 static BP_JCALL(to_upper) { BP_JUNUSED; return (self = bp_jv_to_string(x, self)).type ? bp_jupper(x, self) : self; }
 static BP_JCALL(to_lower) { BP_JUNUSED; return (self = bp_jv_to_string(x, self)).type ? bp_jv_lower(x, self) : self; }
-static BP_JCALL(capitalize) { BP_JUNUSED; return (self = bp_jv_to_string(x, self)).type ? bp_jcapitalize(x, self) : self; }
+static BP_JCALL(capitalize) {
+    BP_JUNUSED;
+    return (self = bp_jv_to_string(x, self)).type ? bp_jcapitalize(x, self) : self;
+}
 static BP_JCALL(to_string) { BP_JUNUSED; return bp_jv_to_string(x, self); }
 static BP_JCALL(escape) { BP_JUNUSED; return bp_jx_escape(x, self); }
 
@@ -47,7 +50,9 @@ static BP_JCALL(replace) {
     return bp_jreplace(x, bp_jv_safe(x, text, false), old.string, with.string, count);
 }
 
-static bool begins_words(int32_t c) { return c == '-' || bp_jchar_space(c) || c == '(' || c == '{' || c == '[' || c == '<'; }
+static bool begins_words(int32_t c) {
+    return c == '-' || bp_jchar_space(c) || c == '(' || c == '{' || c == '[' || c == '<';
+}
 
 static BP_JCALL(title) {
     BP_JUNUSED;
@@ -114,7 +119,8 @@ static BP_JCALL(truncate_text) {
     bp_jv ending = bp_jgiven(a[2]) ? a[2] : bp_jv_words(x, "...");
     if (!bp_jtext(x, ending, &end) || !bp_jinteger(x, a[0], 255, &length)) return (bp_jv){ 0 };
     if (bp_jgiven_some(a[3]) && !bp_jinteger(x, a[3], 5, &leeway)) return (bp_jv){ 0 };
-    if (length < end->count || leeway < 0) return bp_jx_fail(x, "truncate: expected length >= %lld", (long long)end->count);
+    if (length < end->count || leeway < 0)
+        return bp_jx_fail(x, "truncate: expected length >= %lld", (long long)end->count);
     if (bp_jv_length(self) >= 0 && bp_jv_length(self) - leeway <= length) return self; /* whatever has a length */
     if (!bp_jtext(x, self, &s)) return (bp_jv){ 0 };
     size_t n = bp_jstring_offset(s, length - end->count);
@@ -138,9 +144,13 @@ static BP_JCALL(to_int) {
     if (!bp_jinteger(x, a[1], 10, &base)) return (bp_jv){ 0 };
     if (self.type == BP_J_UNDEFINED) return bp_jx_undefined(x, self);
     if (bp_jv_is_integral(self)) return bp_jv_int(bp_jv_integer(self));
-    if (self.type == BP_J_FLOAT) return whole(self.number, &i) ? bp_jv_int(i) : isinf(self.number) ? bp_jx_fail(x, "cannot convert float infinity to integer") : otherwise;
+    if (self.type == BP_J_FLOAT)
+        return whole(self.number, &i) ? bp_jv_int(i)
+               : isinf(self.number)   ? bp_jx_fail(x, "cannot convert float infinity to integer")
+                                      : otherwise;
     if (self.type != BP_J_STRING) return otherwise;
-    if (base != 0 && (base < 2 || base > 36)) return bp_jparse_float(self.string, &d) && whole(d, &i) ? bp_jv_int(i) : otherwise;
+    if (base != 0 && (base < 2 || base > 36))
+        return bp_jparse_float(self.string, &d) && whole(d, &i) ? bp_jv_int(i) : otherwise;
     if (bp_jparse_int(self.string, (int)base, &i)) return bp_jv_int(i);
     return bp_jparse_float(self.string, &d) && whole(d, &i) ? bp_jv_int(i) : otherwise;
 }
@@ -196,7 +206,8 @@ static BP_JCALL(round_number) {
     const bp_jstring *method = NULL;
     if (!bp_jinteger(x, a[0], 0, &precision) || (bp_jgiven(a[1]) && !bp_jtext(x, a[1], &method))) return (bp_jv){ 0 };
     bool up = method && !strcmp(method->data, "ceil"), down = method && !strcmp(method->data, "floor");
-    if (method && !up && !down && strcmp(method->data, "common")) return bp_jx_fail(x, "method must be common, ceil or floor");
+    if (method && !up && !down && strcmp(method->data, "common"))
+        return bp_jx_fail(x, "method must be common, ceil or floor");
     if (!bp_jv_is_number(self)) return bp_jx_fail(x, "type %s cannot be rounded", bp_jv_type_name(self));
     if (!up && !down) {
         if (self.type == BP_J_FLOAT) return bp_jv_float(rounded(self.number, precision));
@@ -207,7 +218,8 @@ static BP_JCALL(round_number) {
     if (!scaled.type) return scaled;
     if (scaled.type == BP_J_FLOAT) {
         int64_t i;
-        if (!whole(up ? ceil(scaled.number) : floor(scaled.number), &i)) return bp_jx_fail(x, "the number does not fit 64 bits");
+        if (!whole(up ? ceil(scaled.number) : floor(scaled.number), &i))
+            return bp_jx_fail(x, "the number does not fit 64 bits");
         scaled = bp_jv_int(i);
     }
     return bp_jx_binary(x, '/', scaled, unit);
@@ -222,12 +234,14 @@ static BP_JCALL(default_value) {
 static BP_JCALL(format) {
     BP_JUNUSED;
     bp_jv text = bp_jv_to_string(x, self);
-    if (args->count && args->n_keywords) return bp_jx_fail(x, "format: positional and keyword arguments at the same time");
+    if (args->count && args->n_keywords)
+        return bp_jx_fail(x, "format: positional and keyword arguments at the same time");
     bp_jv values = args->n_keywords ? bp_jv_dict(x) : bp_jv_tuple(x, args->count);
     if (!text.type || !values.type) return (bp_jv){ 0 };
     for (size_t i = 0; i < args->count; i++) bp_jv_push(x, values, args->items[i]);
     for (size_t i = 0; i < args->n_keywords; i++)
-        if (!bp_jv_set(x, values.dict, bp_jv_words(x, args->keywords[i].name), args->keywords[i].value)) return (bp_jv){ 0 };
+        if (!bp_jv_set(x, values.dict, bp_jv_words(x, args->keywords[i].name), args->keywords[i].value))
+            return (bp_jv){ 0 };
     return bp_jx_percent(x, text, values);
 }
 
@@ -358,20 +372,39 @@ static BP_JCALL(attribute) {
     if (self.type == BP_J_UNDEFINED) return bp_jx_undefined(x, self);
     bp_jv v = bp_jx_method(x, self, name->data, &found);
     if (x->failed) return (bp_jv){ 0 };
-    return found ? v : (bp_jv){ .type = BP_J_UNDEFINED, .sub = BP_J_NO_ATTRIBUTE, .of = self.type, .words = name->data };
+    return found ? v
+                 : (bp_jv){ .type = BP_J_UNDEFINED, .sub = BP_J_NO_ATTRIBUTE, .of = self.type, .words = name->data };
 }
 
 static const bp_jfunction filters[] = {
-    { "upper", "", to_upper }, { "lower", "", to_lower }, { "capitalize", "", capitalize }, { "title", "", title },
-    { "trim", "chars?", trim }, { "replace", "old new count?", replace }, { "string", "", to_string },
-    { "center", "width?", center }, { "indent", "width? first? blank?", indent }, { "wordcount", "", word_count },
-    { "truncate", "length? killwords? end? leeway?", truncate_text }, { "int", "default? base?", to_int },
-    { "float", "default?", to_float }, { "abs", "!", absolute }, { "round", "precision? method?", round_number },
-    { "default", "default_value? boolean?", default_value }, { "d", "default_value? boolean?", default_value },
-    { "format", "*", format }, { "tojson", "ensure_ascii? indent? separators? sort_keys?", to_json },
-    { "escape", "!", escape }, { "e", "!", escape }, { "forceescape", "", force_escape }, { "safe", "", safe },
-    { "urlencode", "", url_encode }, { "xmlattr", "autospace?", xml_attributes }, { "filesizeformat", "binary?", file_size },
-    { "attr", "name", attribute }, { NULL, NULL, NULL },
+    { "upper", "", to_upper },
+    { "lower", "", to_lower },
+    { "capitalize", "", capitalize },
+    { "title", "", title },
+    { "trim", "chars?", trim },
+    { "replace", "old new count?", replace },
+    { "string", "", to_string },
+    { "center", "width?", center },
+    { "indent", "width? first? blank?", indent },
+    { "wordcount", "", word_count },
+    { "truncate", "length? killwords? end? leeway?", truncate_text },
+    { "int", "default? base?", to_int },
+    { "float", "default?", to_float },
+    { "abs", "!", absolute },
+    { "round", "precision? method?", round_number },
+    { "default", "default_value? boolean?", default_value },
+    { "d", "default_value? boolean?", default_value },
+    { "format", "*", format },
+    { "tojson", "ensure_ascii? indent? separators? sort_keys?", to_json },
+    { "escape", "!", escape },
+    { "e", "!", escape },
+    { "forceescape", "", force_escape },
+    { "safe", "", safe },
+    { "urlencode", "", url_encode },
+    { "xmlattr", "autospace?", xml_attributes },
+    { "filesizeformat", "binary?", file_size },
+    { "attr", "name", attribute },
+    { NULL, NULL, NULL },
 };
 
 const bp_jfunction *bp_jinja_filter(const char *name) {

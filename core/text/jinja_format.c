@@ -85,7 +85,9 @@ static bool format_integer(bp_jx *x, int64_t i, const spec *f, bp_text *out) {
     if (f->alternate && base != 10) bp_text_format(&body, "0%c", f->type);
     size_t prefix = body.size;
     bool zero_fill = f->fill == '0' && f->align == '=';
-    if (f->grouped) grouped(&body, room + sizeof room - n, n, f->group, base == 10 ? 3 : 4, zero_fill ? f->width - (int64_t)prefix : 0);
+    if (f->grouped)
+        grouped(&body, room + sizeof room - n, n, f->group, base == 10 ? 3 : 4,
+                zero_fill ? f->width - (int64_t)prefix : 0);
     else bp_text_add(&body, room + sizeof room - n, n);
     aligned(out, f, bp_text_get(&body), body.size, prefix, '>');
     bp_text_free(&body);
@@ -191,7 +193,8 @@ bool bp_jx_format_spec(bp_jx *x, bp_jv v, const char *s, size_t n, bp_text *out)
     bool integral = bp_jv_is_integral(v) && (!f.type || strchr("bcdoxXn", f.type));
     if (integral && v.type == BP_J_BOOL && !f.type) integral = true;
     if (integral) return format_integer(x, bp_jv_integer(v), &f, out);
-    if (bp_jv_is_number(v) && (!f.type || strchr("eEfFgGn%", f.type))) return format_float(bp_jv_number(v), &f, out), true;
+    if (bp_jv_is_number(v) && (!f.type || strchr("eEfFgGn%", f.type)))
+        return format_float(bp_jv_number(v), &f, out), true;
     if (v.type == BP_J_STRING && (!f.type || f.type == 's') && f.align != '=' && !f.sign && !f.grouped && !f.alternate)
         return format_text(v.string, &f, out), true;
     return bp_jx_fail(x, "this format does not fit a value of type %s", bp_jv_type_name(v)), false;
@@ -209,14 +212,16 @@ typedef struct formatter {
 static bp_jv first_field(formatter *f, const char *s, size_t n) {
     int64_t index;
     if (!n || read_number(s, n, &index) == n) {
-        if (n ? f->automatic > 0 : f->automatic < 0) return bp_jx_fail(f->x, "format: automatic and given field numbers are mixed");
+        if (n ? f->automatic > 0 : f->automatic < 0)
+            return bp_jx_fail(f->x, "format: automatic and given field numbers are mixed");
         if (!n) index = f->automatic++;
         else f->automatic = -1;
         if ((size_t)index < f->args->count) return f->args->items[index];
         return bp_jx_fail(f->x, "format: replacement index %" PRId64 " out of range", index);
     }
     for (size_t i = 0; i < f->args->n_keywords; i++)
-        if (strlen(f->args->keywords[i].name) == n && !memcmp(f->args->keywords[i].name, s, n)) return f->args->keywords[i].value;
+        if (strlen(f->args->keywords[i].name) == n && !memcmp(f->args->keywords[i].name, s, n))
+            return f->args->keywords[i].value;
     return bp_jx_fail(f->x, "format: there is no '%.*s'", (int)BP_MIN(n, (size_t)40), s);
 }
 
@@ -292,7 +297,8 @@ static bool format_text_of(formatter *f, const char *s, size_t n, bp_text *out) 
 bp_jv bp_jx_format(bp_jx *x, bp_jv format, const bp_jargs *args) {
     formatter f = { x, args, 0, 0 };
     bp_text out = { 0 };
-    bool good = bp_jx_steps(x, format.string->size) && format_text_of(&f, format.string->data, format.string->size, &out);
+    bool good =
+        bp_jx_steps(x, format.string->size) && format_text_of(&f, format.string->data, format.string->size, &out);
     bp_jv v = bp_jv_text(x, &out);
     return good ? v : (bp_jv){ 0 };
 }
@@ -347,8 +353,10 @@ static bool percent_number(percent *p, bp_jv v, spec *f, bp_text *out) {
         if (f->precision > MAX_PRECISION) return bp_jx_fail(p->x, "precision too large"), false;
         return format_float(bp_jv_number(v), f, out), true;
     }
-    if (v.type == BP_J_FLOAT && strchr("xXo", f->type)) return bp_jx_fail(p->x, "%%%c format: an integer is required", f->type), false;
-    if (v.type == BP_J_FLOAT && !(fabs(v.number) < 9e18)) return bp_jx_fail(p->x, "the number does not fit 64 bits"), false;
+    if (v.type == BP_J_FLOAT && strchr("xXo", f->type))
+        return bp_jx_fail(p->x, "%%%c format: an integer is required", f->type), false;
+    if (v.type == BP_J_FLOAT && !(fabs(v.number) < 9e18))
+        return bp_jx_fail(p->x, "the number does not fit 64 bits"), false;
     int64_t i = v.type == BP_J_FLOAT ? (int64_t)v.number : bp_jv_integer(v);
     char room[72], sign = i < 0 ? '-' : f->sign;
     unsigned base = f->type == 'x' || f->type == 'X' ? 16 : f->type == 'o' ? 8 : 10;

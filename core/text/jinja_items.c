@@ -85,7 +85,8 @@ static mapper *new_mapper(bp_jx *x) {
 }
 
 /* The function that argument `from` names, and the arguments behind it. */
-static bool take_function(bp_jx *x, mapper *m, const bp_jargs *args, size_t from, const bp_jfunction *(*find)(const char *)) {
+static bool take_function(bp_jx *x, mapper *m, const bp_jargs *args, size_t from,
+                          const bp_jfunction *(*find)(const char *)) {
     const bp_jstring *name;
     if (!bp_jtext(x, args->items[from], &name)) return false;
     m->function = find(name->data);
@@ -160,7 +161,8 @@ static BP_JCALL(unique) {
 static int next_batch(bp_jx *x, bp_jiterator *it, bp_jv *item) {
     bp_jv list = bp_jv_list(x, 0), next;
     int got = list.type ? 1 : -1;
-    while (got > 0 && ((int64_t)list.list->count != it->n || !list.list->count) && (got = bp_jx_next(x, it->source, &next)) > 0)
+    while (got > 0 && ((int64_t)list.list->count != it->n || !list.list->count) &&
+           (got = bp_jx_next(x, it->source, &next)) > 0)
         if (!bp_jv_push(x, list, next)) return -1;
     if (got < 0 || !list.list->count) return got < 0 ? got : 0;
     for (int64_t n = (int64_t)list.list->count; bp_jgiven_some(it->over) && n < it->n; n++)
@@ -307,7 +309,8 @@ static BP_JCALL(dict_sort) {
     bp_jv list = bp_jx_to_list(x, (bp_jv){ .type = BP_J_VIEW, .sub = BP_J_VIEW_ITEMS, .dict = self.dict });
     bp_jv keys = list.type ? bp_jv_list(x, list.list->count) : list;
     for (size_t i = 0; keys.type && i < list.list->count; i++)
-        if (!bp_jv_push(x, keys, folded(x, list.list->items[i].list->items[by_value], bp_jflag(a[0], false)))) return (bp_jv){ 0 };
+        if (!bp_jv_push(x, keys, folded(x, list.list->items[i].list->items[by_value], bp_jflag(a[0], false))))
+            return (bp_jv){ 0 };
     return sorted_by(x, list, keys, bp_jflag(a[2], false));
 }
 
@@ -320,9 +323,11 @@ static bp_jv group(bp_jx *x, bp_jv grouper, bp_jv list) {
 static BP_JCALL(group_by) {
     BP_JUNUSED;
     bool case_sensitive = bp_jflag(a[2], false);
-    bp_jv list = bp_jx_to_list(x, self), keys = list.type ? bp_jv_list(x, list.list->count) : list, out = bp_jv_list(x, 0);
+    bp_jv list = bp_jx_to_list(x, self), keys = list.type ? bp_jv_list(x, list.list->count) : list,
+          out = bp_jv_list(x, 0);
     for (size_t i = 0; keys.type && i < list.list->count; i++)
-        if (!bp_jv_push(x, keys, folded(x, bp_jpath(x, list.list->items[i], a[0], a[1]), case_sensitive))) return (bp_jv){ 0 };
+        if (!bp_jv_push(x, keys, folded(x, bp_jpath(x, list.list->items[i], a[0], a[1]), case_sensitive)))
+            return (bp_jv){ 0 };
     list = sorted_by(x, list, keys, false);
     bp_jv values = bp_jv_none();
     for (size_t i = 0; list.type && out.type && i < list.list->count; i++) {
@@ -345,7 +350,8 @@ static bp_jv extreme(bp_jx *x, bp_jv self, const bp_jv *a, bool most) {
     for (bool any = false; got > 0 && (got = bp_jx_next(x, it, &item)) > 0; any = true) {
         bp_jv key = folded(x, bp_jpath(x, item, a[1], (bp_jv){ .type = BP_J_MISSING }), bp_jflag(a[0], false));
         bool better = !any;
-        if (!key.type || (any && !bp_jv_less(x, most ? best_key : key, most ? key : best_key, &better))) return (bp_jv){ 0 };
+        if (!key.type || (any && !bp_jv_less(x, most ? best_key : key, most ? key : best_key, &better)))
+            return (bp_jv){ 0 };
         if (better) best = item, best_key = key;
     }
     return got < 0 ? (bp_jv){ 0 } : best;

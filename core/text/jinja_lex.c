@@ -331,7 +331,8 @@ static bp_status tag(lexer *l, bool is_output, size_t begin) {
         bp_status status = expression_token(l);
         if (status) return status;
     }
-    return fail(l, begin, is_output ? "the tag has no end: there is no \"}}\"" : "the tag has no end: there is no \"%}\"");
+    return fail(l, begin,
+                is_output ? "the tag has no end: there is no \"}}\"" : "the tag has no end: there is no \"%}\"");
 }
 
 /* The next {{, {% or {#; size where there is none. */

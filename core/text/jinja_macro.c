@@ -51,7 +51,8 @@ static bool bind_rest(call *c) {
     for (size_t i = 0; rest.type && i < c->args->n_keywords; i++) {
         const bp_jkeyword *k = &c->args->keywords[i];
         if (c->used[i]) continue;
-        if (!c->node->kwargs) return bp_jx_fail(x, "macro '%s' takes no keyword argument '%s'", name_of(c), k->name), false;
+        if (!c->node->kwargs)
+            return bp_jx_fail(x, "macro '%s' takes no keyword argument '%s'", name_of(c), k->name), false;
         if (!bp_jv_set(x, rest.dict, bp_jv_words(x, k->name), k->value)) return false;
     }
     if (!rest.type || (c->node->kwargs && !set(c, x->j->kwargs, rest))) return false;

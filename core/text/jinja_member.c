@@ -7,7 +7,8 @@
 /* Methods that change their object: their names are there, but give what cannot be used. */
 static bool is_refused(uint8_t type, const char *name) {
     static const char *const of_dict[] = { "clear", "pop", "popitem", "setdefault", "update", NULL };
-    static const char *const of_list[] = { "append", "clear", "pop", "reverse", "insert", "sort", "extend", "remove", NULL };
+    static const char *const of_list[] = { "append", "clear",  "pop",    "reverse", "insert",
+                                           "sort",   "extend", "remove", NULL };
     const char *const *names = type == BP_J_DICT ? of_dict : type == BP_J_LIST ? of_list : NULL;
     for (; names && *names; names++)
         if (!strcmp(*names, name)) return true;

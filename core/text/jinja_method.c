@@ -69,7 +69,8 @@ static BP_JCALL(list_index) {
 
 static BP_JCALL(float_is_integer) {
     BP_JUNUSED;
-    return bp_jv_bool(self.number - (double)(int64_t)(self.number < 9e18 && self.number > -9e18 ? self.number : 0) == 0);
+    return bp_jv_bool(self.number - (double)(int64_t)(self.number < 9e18 && self.number > -9e18 ? self.number : 0) ==
+                      0);
 }
 
 static BP_JCALL(int_bit_length) {
@@ -155,7 +156,8 @@ static bp_jv dict_from(bp_jx *x, const bp_jargs *args) {
     bp_jv dict = bp_jv_dict(x), pair;
     if (!dict.type || args->count > 1) return bp_jx_fail(x, "dict expected at most 1 argument, got %zu", args->count);
     if (args->count && (args->items[0].type == BP_J_DICT || args->items[0].type == BP_J_NAMESPACE)) {
-        if (args->items[0].type == BP_J_NAMESPACE || !copy_pairs(x, dict, args->items[0].dict)) return bp_jx_fail(x, "not iterable");
+        if (args->items[0].type == BP_J_NAMESPACE || !copy_pairs(x, dict, args->items[0].dict))
+            return bp_jx_fail(x, "not iterable");
     } else if (args->count) {
         bp_jiterator *it = bp_jx_iterate(x, args->items[0]);
         int got = it ? 1 : -1;
@@ -164,7 +166,8 @@ static bp_jv dict_from(bp_jx *x, const bp_jargs *args) {
         if (got < 0) return (bp_jv){ 0 };
     }
     for (size_t i = 0; i < args->n_keywords; i++)
-        if (!bp_jv_set(x, dict.dict, bp_jv_words(x, args->keywords[i].name), args->keywords[i].value)) return (bp_jv){ 0 };
+        if (!bp_jv_set(x, dict.dict, bp_jv_words(x, args->keywords[i].name), args->keywords[i].value))
+            return (bp_jv){ 0 };
     return dict;
 }
 
@@ -210,7 +213,8 @@ static const bp_jfunction dict_methods[] = {
     { "keys", "", dict_keys }, { "values", "", dict_values }, { "items", "", dict_items }, { "copy", "", dict_copy },
     { "get", "!key default?", dict_get }, { "fromkeys", "!keys value?", dict_fromkeys }, { NULL, NULL, NULL },
 };
-static const bp_jfunction dict_function_methods[] = { { "fromkeys", "!keys value?", dict_fromkeys }, { NULL, NULL, NULL } };
+static const bp_jfunction dict_function_methods[] = { { "fromkeys", "!keys value?", dict_fromkeys },
+                                                      { NULL, NULL, NULL } };
 static const bp_jfunction list_methods[] = {
     { "count", "!value", list_count }, { "index", "!value start? stop?", list_index }, { "copy", "", list_copy },
     { NULL, NULL, NULL },

@@ -123,7 +123,8 @@ static bp_jv join_texts(bp_jx *x, bp_jv a, bp_jv b) {
 
 static bp_jv cannot(bp_jx *x, uint8_t op, bp_jv a, bp_jv b) {
     const char *sign = op == BP_JT_FLOORDIV ? "//" : op == BP_JT_POW ? "**" : (char[]){ (char)op, 0 };
-    return bp_jx_fail(x, "unsupported operand types for %s: '%s' and '%s'", sign, bp_jv_type_name(a), bp_jv_type_name(b));
+    return bp_jx_fail(x, "unsupported operand types for %s: '%s' and '%s'", sign, bp_jv_type_name(a),
+                      bp_jv_type_name(b));
 }
 
 static bool is_sequence(bp_jv v) { return v.type == BP_J_STRING || v.type == BP_J_LIST || v.type == BP_J_TUPLE; }

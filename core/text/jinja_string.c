@@ -132,7 +132,8 @@ bp_jv bp_jreplace(bp_jx *x, bp_jv text, const bp_jstring *old, const bp_jstring 
         at = next;
     }
     bp_text_add(&out, s->data + at, s->size - at);
-    return bp_jx_steps(x, s->size / 32) ? bp_jv_safe(x, bp_jv_text(x, &out), s->safe) : (bp_text_free(&out), (bp_jv){ 0 });
+    return bp_jx_steps(x, s->size / 32) ? bp_jv_safe(x, bp_jv_text(x, &out), s->safe)
+                                        : (bp_text_free(&out), (bp_jv){ 0 });
 }
 
 static BP_JCALL(str_replace) {
@@ -262,9 +263,13 @@ static bp_jv partition(bp_jx *x, bp_jv self, bp_jv by, bool last) {
     if (!bp_jtext(x, by, &part)) return (bp_jv){ 0 };
     if (!part->size) return bp_jx_fail(x, "empty separator");
     const char *found = last ? find_last(x, s->data, s->size, part) : memmem(s->data, s->size, part->data, part->size);
-    size_t before = found ? (size_t)(found - s->data) : last ? 0 : s->size, after = found ? before + part->size : before;
+    size_t before = found  ? (size_t)(found - s->data)
+                    : last ? 0
+                           : s->size,
+           after = found ? before + part->size : before;
     bp_jv tuple = bp_jv_tuple(x, 3);
-    bool good = tuple.type && push_piece(x, tuple, s->data, before) && push_piece(x, tuple, s->data + before, after - before) &&
+    bool good = tuple.type && push_piece(x, tuple, s->data, before) &&
+                push_piece(x, tuple, s->data + before, after - before) &&
                 push_piece(x, tuple, s->data + after, s->size - after);
     return good ? tuple : (bp_jv){ 0 };
 }
@@ -310,7 +315,9 @@ static bp_jv find(bp_jx *x, bp_jv self, const bp_jv *a, bool last, bool must) {
     bool outside;
     if (!bp_jtext(x, a[0], &part) || !window(x, s, a[1], a[2], &from, &to, &outside)) return (bp_jv){ 0 };
     const char *found = NULL;
-    if (!outside) found = last ? find_last(x, s->data + from, to - from, part) : memmem(s->data + from, to - from, part->data, part->size);
+    if (!outside)
+        found = last ? find_last(x, s->data + from, to - from, part)
+                     : memmem(s->data + from, to - from, part->data, part->size);
     if (!outside && !part->size && !last) found = s->data + from;
     if (x->failed) return (bp_jv){ 0 };
     if (!found) return must ? bp_jx_fail(x, "substring not found") : bp_jv_int(-1);
@@ -336,7 +343,8 @@ static BP_JCALL(str_count) {
         for (size_t i = from; i < to; i++) n += ((unsigned char)s->data[i] & 0xC0) != 0x80;
         return bp_jv_int(n + 1);
     }
-    for (const char *at = s->data + from; (at = memmem(at, (size_t)(s->data + to - at), part->data, part->size)); n++) at += part->size;
+    for (const char *at = s->data + from; (at = memmem(at, (size_t)(s->data + to - at), part->data, part->size)); n++)
+        at += part->size;
     return bp_jv_int(n);
 }
 
@@ -363,7 +371,8 @@ static BP_JCALL(str_join) {
 bp_jv bp_jcenter(bp_jx *x, bp_jv text, int64_t width, int32_t fill, char align) {
     const bp_jstring *s = text.string;
     int64_t missing = BP_MAX(width - s->count, 0);
-    if (missing > BP_JINJA_MAX_BYTES / 4 || !bp_jx_steps(x, (size_t)missing / 16)) return bp_jx_fail(x, "the text is too wide");
+    if (missing > BP_JINJA_MAX_BYTES / 4 || !bp_jx_steps(x, (size_t)missing / 16))
+        return bp_jx_fail(x, "the text is too wide");
     /* str.center puts the odd space on the left where the width is odd. */
     int64_t left = align == '<' ? 0 : align == '>' ? missing : missing / 2 + (missing & width & 1);
     bp_text out = { 0 };
@@ -555,22 +564,49 @@ bool bp_jparse_float(const bp_jstring *s, double *out) {
 }
 
 const bp_jfunction bp_jstring_methods[] = {
-    { "capitalize", "", str_capitalize }, { "casefold", "", str_casefold }, { "center", "!width fill?", str_center },
-    { "count", "!sub start? end?", str_count }, { "endswith", "!suffix start? end?", str_endswith },
-    { "expandtabs", "tabsize?", str_expandtabs }, { "find", "!sub start? end?", str_find }, { "format", "*", str_format },
-    { "format_map", "!mapping", str_format_map }, { "index", "!sub start? end?", str_index },
-    { "isalnum", "", str_isalnum }, { "isalpha", "", str_isalpha }, { "isascii", "", str_isascii },
-    { "isdecimal", "", str_isdecimal }, { "isdigit", "", str_isdigit }, { "isidentifier", "", str_isidentifier },
-    { "islower", "", str_islower }, { "isnumeric", "", str_isnumeric }, { "isprintable", "", str_isprintable },
-    { "isspace", "", str_isspace }, { "istitle", "", str_istitle }, { "isupper", "", str_isupper },
-    { "join", "!iterable", str_join }, { "ljust", "!width fill?", str_ljust }, { "lower", "", str_lower },
-    { "lstrip", "!chars?", str_lstrip }, { "partition", "!sep", str_partition },
-    { "removeprefix", "!prefix", str_removeprefix }, { "removesuffix", "!suffix", str_removesuffix },
-    { "replace", "!old new count?", str_replace }, { "rfind", "!sub start? end?", str_rfind },
-    { "rindex", "!sub start? end?", str_rindex }, { "rjust", "!width fill?", str_rjust },
-    { "rpartition", "!sep", str_rpartition }, { "rsplit", "sep? maxsplit?", str_rsplit },
-    { "rstrip", "!chars?", str_rstrip }, { "split", "sep? maxsplit?", str_split },
-    { "splitlines", "keepends?", str_splitlines }, { "startswith", "!prefix start? end?", str_startswith },
-    { "strip", "!chars?", str_strip }, { "swapcase", "", str_swapcase }, { "title", "", str_title },
-    { "upper", "", str_upper }, { "zfill", "!width", str_zfill }, { NULL, NULL, NULL },
+    { "capitalize", "", str_capitalize },
+    { "casefold", "", str_casefold },
+    { "center", "!width fill?", str_center },
+    { "count", "!sub start? end?", str_count },
+    { "endswith", "!suffix start? end?", str_endswith },
+    { "expandtabs", "tabsize?", str_expandtabs },
+    { "find", "!sub start? end?", str_find },
+    { "format", "*", str_format },
+    { "format_map", "!mapping", str_format_map },
+    { "index", "!sub start? end?", str_index },
+    { "isalnum", "", str_isalnum },
+    { "isalpha", "", str_isalpha },
+    { "isascii", "", str_isascii },
+    { "isdecimal", "", str_isdecimal },
+    { "isdigit", "", str_isdigit },
+    { "isidentifier", "", str_isidentifier },
+    { "islower", "", str_islower },
+    { "isnumeric", "", str_isnumeric },
+    { "isprintable", "", str_isprintable },
+    { "isspace", "", str_isspace },
+    { "istitle", "", str_istitle },
+    { "isupper", "", str_isupper },
+    { "join", "!iterable", str_join },
+    { "ljust", "!width fill?", str_ljust },
+    { "lower", "", str_lower },
+    { "lstrip", "!chars?", str_lstrip },
+    { "partition", "!sep", str_partition },
+    { "removeprefix", "!prefix", str_removeprefix },
+    { "removesuffix", "!suffix", str_removesuffix },
+    { "replace", "!old new count?", str_replace },
+    { "rfind", "!sub start? end?", str_rfind },
+    { "rindex", "!sub start? end?", str_rindex },
+    { "rjust", "!width fill?", str_rjust },
+    { "rpartition", "!sep", str_rpartition },
+    { "rsplit", "sep? maxsplit?", str_rsplit },
+    { "rstrip", "!chars?", str_rstrip },
+    { "split", "sep? maxsplit?", str_split },
+    { "splitlines", "keepends?", str_splitlines },
+    { "startswith", "!prefix start? end?", str_startswith },
+    { "strip", "!chars?", str_strip },
+    { "swapcase", "", str_swapcase },
+    { "title", "", str_title },
+    { "upper", "", str_upper },
+    { "zfill", "!width", str_zfill },
+    { NULL, NULL, NULL },
 };

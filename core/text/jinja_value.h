@@ -173,8 +173,18 @@ bool bp_jchar_in_name(int32_t c, bool first); /* identifiers */
 void bp_jchar_upper(bp_text *out, int32_t c);
 void bp_jchar_lower(bp_text *out, int32_t c);
 void bp_jchar_title(bp_text *out, int32_t c);
-enum { BP_JCHAR_UPPER = 1, BP_JCHAR_LOWER = 2, BP_JCHAR_TITLE = 4, BP_JCHAR_ALPHA = 8, BP_JCHAR_DECIMAL = 16,
-       BP_JCHAR_DIGIT = 32, BP_JCHAR_NUMERIC = 64, BP_JCHAR_PRINTABLE = 128, BP_JCHAR_WORD = 256, BP_JCHAR_CASED = 512 };
+enum {
+    BP_JCHAR_UPPER = 1,
+    BP_JCHAR_LOWER = 2,
+    BP_JCHAR_TITLE = 4,
+    BP_JCHAR_ALPHA = 8,
+    BP_JCHAR_DECIMAL = 16,
+    BP_JCHAR_DIGIT = 32,
+    BP_JCHAR_NUMERIC = 64,
+    BP_JCHAR_PRINTABLE = 128,
+    BP_JCHAR_WORD = 256,
+    BP_JCHAR_CASED = 512
+};
 uint32_t bp_jchar_class(int32_t c);
 bp_jv bp_jv_lower(struct bp_jx *x, bp_jv string);
 bool bp_utf8_is_valid(const char *data, size_t n);
