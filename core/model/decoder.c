@@ -61,6 +61,9 @@ uint32_t bp_embedding_block(const bp_model *m, bp_builder *b, const bp_graph_inp
     if (d->embedding_norm) x = bp_norm_block(m, b, -1, "token_embd_norm", x, m->hp.n_embd);
     if (!d->learned_positions) return x;
     int64_t rows = bp_weight_dim(m, -1, "position_embd.weight", 1);
+    if (rows && in->n_context > rows && in->n_context <= INT32_MAX && !d->bidirectional)
+        bp_builder_problem(b, "the model has %lld positions, too few for a context of %lld: use --context %lld",
+                           (long long)rows, (long long)in->n_context, (long long)rows);
     uint32_t positions = bp_weight(m, b, -1, "position_embd.weight", m->hp.n_embd, rows ? rows : m->hp.n_context, 0);
     return bp_add(b, x, bp_embed_rows(b, positions, in->positions, 1));
 }

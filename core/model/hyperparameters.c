@@ -180,6 +180,7 @@ void bp_read_common(bp_model *model, uint32_t rope_pairing) {
     if (rotated) read_rope(model, rope_pairing);
     read_layers(model, rotated);
     if (hp->layer) hp->n_head_kv = hp->layer[0].n_head_kv;
+    hp->n_layer -= bp_int_or(model, "nextn_predict_layers", 0, 0, hp->n_layer - 1); /* the last ones draft tokens */
     model->decoder.bidirectional = !bp_model_bool(model, "attention.causal", !model->decoder.bidirectional);
     model->pooling = (uint32_t)bp_int_or(model, "pooling_type", BP_POOLING_NONE, BP_POOLING_NONE, BP_POOLING_RANK);
     if (model->pooling == BP_POOLING_NONE)

@@ -87,9 +87,13 @@ same("smollm3", "a tied output of its own", tensors=lambda arrays: arrays.update
 same("qwen3next", "projections joined by key heads", tensors=joined_by_key_heads)
 same("qwen3next", "the interval of full attention alone", {"qwen3next.attention.recurrent_layers": None})
 same("lfm2", "the output's norm under its usual name", tensors=lambda arrays: arrays.update({"output_norm.weight": arrays.pop("token_embd_norm.weight")}))
+same("glm4moe", "a layer that drafts tokens", {"glm4moe.block_count": 3, "glm4moe.nextn_predict_layers": 1},
+     lambda arrays: arrays.update({"blk.2.nextn.enorm.weight": np.ones(32, dtype=np.float32)}))
 
 target = os.path.join(FOLDER.name, "model.gguf")
 rewrite(path_of("qwen2"), target, tensors=lambda arrays: arrays.update({"blk.0.strange.weight": np.zeros((2, 4), dtype=np.float32)}))
+done = command("llm-logits", "-m", path_of("gpt2"), "--tokens", "1", "--context", 300)
+check("a context beyond the learned positions is refused", done.returncode == 1 and "256 positions" in done.stderr, done.stderr)
 done = command("llm-logits", "-m", target, "--tokens", "1", "--verbose")
 check("a tensor that nothing reads is named", done.returncode == 0 and "blk.0.strange.weight" in done.stderr, done.stderr)
 finish()

@@ -27,6 +27,4 @@ void bp_read_glm4moe(bp_model *m) {
     bp_need_int(m, "expert_count", 1, BP_MAX_EXPERTS);
     bp_read_experts(m, m->hp.n_ff, BP_GATING_SIGMOID, true);
     d->experts.select_bias = d->experts.route.gating == BP_GATING_SIGMOID;
-    m->hp.n_layer -= bp_int_or(m, "nextn_predict_layers", 0, 0,
-                               m->hp.n_layer - 1); /* layers that draft a second token */
 }

@@ -28,4 +28,5 @@ void bp_read_minicpm(bp_model *m) {
     d->embedding_scale = bp_float_or(m, "embedding_scale", 12);
     d->residual_scale = bp_float_or(m, "residual_scale", 1.4f / sqrtf((float)m->hp.n_layer));
     d->logit_scale = 1 / bp_float_or(m, "logit_scale", (float)m->hp.n_embd / MINICPM_BASE_WIDTH);
+    bp_read_experts(m, m->hp.n_ff, BP_GATING_SOFTMAX_CHOSEN, false);
 }
