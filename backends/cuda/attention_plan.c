@@ -1,16 +1,24 @@
-/* ATTENTION: few tokens, or caches that are not half, by attention_decode.cu (keys split among blocks); prompts
- * over F16 caches by attention_prefill.cu on the tensor cores. */
+/* ATTENTION: few tokens, or caches that are not half, by attention_decode.cu (keys split among blocks, then merged);
+ * prompts over F16 caches by attention_prefill.cu on the tensor cores. */
 #include "backends/cuda/cuda_check.h"
 #include "backends/cuda/cuda_program.h"
 
 enum { Q, K_CACHE, V_CACHE, POSITIONS, SEQUENCES, TABLE, KV_LEN, KV_START, SINKS };
-enum { FEW_TOKENS = 16, MOST_SPLITS = 64, KEYS_A_SPLIT = 32, LONG_CONTEXT = 16384, MOST_DIM = 576, PREFILL_TOKENS = 64 };
+enum {
+    FEW_TOKENS = 16,
+    MOST_SPLITS = 64,
+    KEYS_A_SPLIT = 32,
+    LONG_CONTEXT = 16384,
+    MOST_DIM = 576,
+    PREFILL_TOKENS = 64
+};
 
 const char *cuda_refuse_attention(const bp_device *d, const cuda_node *n) {
     (void)d;
     const bp_attention_params *a = &n->params.attention;
     if (a->head_dim % 8 || a->head_dim_v % 8) return "heads whose width is no multiple of 8";
-    if (n->in[K_CACHE]->n[1] * n->in[K_CACHE]->n[2] > INT32_MAX / (n->in[K_CACHE]->n[3] + 1)) return "the cache has too many rows";
+    if (n->in[K_CACHE]->n[1] * n->in[K_CACHE]->n[2] > INT32_MAX / (n->in[K_CACHE]->n[3] + 1))
+        return "the cache has too many rows";
     return a->head_dim <= MOST_DIM && a->head_dim_v <= MOST_DIM ? NULL : "heads wider than 576";
 }
 
@@ -47,7 +55,8 @@ static uint32_t heads_together(const bp_attention_params *a) {
 static int64_t splits_for(const cuda_plan *p, const cuda_node *n, uint32_t heads) {
     const bp_attention_params *a = &n->params.attention;
     int64_t blocks = (int64_t)(a->n_head / heads) * n->in[Q]->n[1], room = n->in[TABLE]->n[0] * n->in[K_CACHE]->n[1];
-    int64_t wanted = (int64_t)cuda_plan_device(p)->n_sm * (room > LONG_CONTEXT ? 4 : 2); /* blocks: parts without keys cost time, too */
+    int64_t wanted = (int64_t)cuda_plan_device(p)->n_sm *
+                     (room > LONG_CONTEXT ? 4 : 2); /* blocks: parts without keys cost time, too */
     int64_t splits = (wanted + blocks - 1) / (blocks ? blocks : 1);
     if (cuda_plan_deterministic(p)) splits = 16;
     if (splits > MOST_SPLITS) splits = MOST_SPLITS;
@@ -55,53 +64,61 @@ static int64_t splits_for(const cuda_plan *p, const cuda_node *n, uint32_t heads
     return splits < 1 ? 1 : splits;
 }
 
-/* n zeros that keep their place for the life of the program. */
-static cuda_tensor *counters(cuda_plan *p, uint64_t n) {
-    void *zeros = cuda_plan_alloc(p, n * 4);
-    return zeros ? cuda_constant(p, zeros, n * 4) : NULL;
+static void merge(cuda_plan *p, const cuda_node *n, cuda_tensor *part, int64_t splits) {
+    const bp_attention_params *a = &n->params.attention;
+    cuda_launch *l = cuda_add(p, n, "attention_merge.cu", "attention_merge", (a->head_dim_v + 31) / 32 * 32, "%s", "");
+    l->waits = true;
+    cuda_arg_read(l, part);
+    cuda_arg_read(l, n->n_in > SINKS ? n->in[SINKS] : NULL);
+    cuda_arg_write(l, n->out[0]);
+    if (a->head_dim_v % 32 == 0) cuda_can_round(p, n->out[0], l->n_args);
+    cuda_arg_write(l, NULL);
+    cuda_arg_write(l, NULL);
+    cuda_arg_size(l, n->in[Q], CUDA_ROWS);
+    cuda_arg_int(l, (int32_t)splits);
+    cuda_arg_int(l, (int32_t)a->head_dim_v);
+    l->grid[0] = (cuda_extent){ .times = a->n_head };
+    cuda_grid(l, 1, n->in[Q], CUDA_ROWS, 1);
 }
 
 static void plan_split(cuda_plan *p, const cuda_node *n) {
     const bp_attention_params *a = &n->params.attention;
     const uint32_t heads = heads_together(a);
     const int64_t splits = splits_for(p, n, heads), tokens = n->in[Q]->n[1];
-    cuda_tensor *part = NULL, *finished = NULL;
-    if (splits > 1) {
-        part = cuda_scratch(p, (uint64_t)splits * a->n_head * (uint64_t)tokens * (a->head_dim_v + 2) * 4);
-        finished = counters(p, (uint64_t)(a->n_head / heads) * (uint64_t)tokens);
-    }
-    cuda_launch *l = cuda_add(p, n, "attention_decode.cu", "attention_decode", 128, "-DBP_CACHE=%u -DBP_DIM=%u -DBP_DIM_V=%u -DBP_HEADS=%u",
-                              n->in[K_CACHE]->type, a->head_dim, a->head_dim_v, heads);
+    cuda_tensor *part = NULL;
+    if (splits > 1) part = cuda_scratch(p, (uint64_t)splits * a->n_head * (uint64_t)tokens * (a->head_dim_v + 2) * 4);
+    cuda_launch *l = cuda_add(p, n, "attention_decode.cu", "attention_decode", 128,
+                              "-DBP_CACHE=%u -DBP_DIM=%u -DBP_DIM_V=%u -DBP_HEADS=%u", n->in[K_CACHE]->type,
+                              a->head_dim, a->head_dim_v, heads);
     l->waits = true;
     l->what = "attention";
     input_args(l, n);
-    cuda_arg_write(l, n->out[0]);
+    cuda_arg_write(l, part ? NULL : n->out[0]);
     cuda_arg_write(l, part);
-    cuda_arg_update(l, finished);
-    if (part && a->head_dim_v % 32 == 0) cuda_can_round(p, n->out[0], l->n_args);
-    cuda_arg_write(l, NULL);
-    cuda_arg_write(l, NULL);
     cache_args(l, n);
     l->grid[0] = (cuda_extent){ .times = splits };
     l->grid[1] = (cuda_extent){ .times = a->n_head / heads };
     cuda_grid(l, 2, n->in[Q], CUDA_ROWS, 1);
+    if (part) merge(p, n, part, splits);
 }
 
 /* 64 queries, twice 64 keys and values, rows padded by 8 halves. */
-static uint32_t prefill_shared(const bp_attention_params *a) { return 128 * (3 * (a->head_dim + 8) + 2 * (a->head_dim_v + 8)); }
+static uint32_t prefill_shared(const bp_attention_params *a) {
+    return 128 * (3 * (a->head_dim + 8) + 2 * (a->head_dim_v + 8));
+}
 
 static bool on_tensor_cores(const cuda_plan *p, const cuda_node *n) {
     const bp_attention_params *a = &n->params.attention;
     const bp_device *d = cuda_plan_device(p);
-    return n->in[Q]->n[1] > FEW_TOKENS && n->in[K_CACHE]->type == BP_TYPE_F16 && !d->exact && d->major >= 8 && !cuda_plan_deterministic(p) &&
-           a->head_dim % 16 == 0 && a->head_dim_v % 16 == 0 && a->head_dim <= 256 && a->head_dim_v <= 256 &&
-           prefill_shared(a) <= (uint32_t)d->shared_limit;
+    return n->in[Q]->n[1] > FEW_TOKENS && n->in[K_CACHE]->type == BP_TYPE_F16 && !d->exact && d->major >= 8 &&
+           !cuda_plan_deterministic(p) && a->head_dim % 16 == 0 && a->head_dim_v % 16 == 0 && a->head_dim <= 256 &&
+           a->head_dim_v <= 256 && prefill_shared(a) <= (uint32_t)d->shared_limit;
 }
 
 static void plan_prefill(cuda_plan *p, const cuda_node *n) {
     const bp_attention_params *a = &n->params.attention;
-    cuda_launch *l = cuda_add(p, n, "attention_prefill.cu", "attention_prefill", 128, "-DBP_CACHE=1 -DBP_DIM=%u -DBP_DIM_V=%u",
-                              a->head_dim, a->head_dim_v);
+    cuda_launch *l = cuda_add(p, n, "attention_prefill.cu", "attention_prefill", 128,
+                              "-DBP_CACHE=1 -DBP_DIM=%u -DBP_DIM_V=%u", a->head_dim, a->head_dim_v);
     l->waits = true;
     l->what = "attention";
     l->shared = prefill_shared(a);

@@ -11,13 +11,12 @@
  *
  * Order. Launches run one after the other, as if each ended before the next began. With l->waits the next launch may
  * begin early (programmatic dependent launch): every thread of such a kernel calls bp_wait_inputs() before it touches
- * any memory but weights, and may call bp_release_next() when the next kernel may start to prefetch its weights. Products do
- * that at once; small kernels do not: measured, launches that wait several deep take the place of those that work. */
+ * any memory but weights, and may call bp_release_next() when the next kernel may start to prefetch its weights.
+ * Measured, not reasoned: the small kernels between products (norm, rope and cache, attention) do, products do not. */
 #ifndef BP_CUDA_PLAN_H
 #define BP_CUDA_PLAN_H
 
 #include "backends/cuda/cuda_device.h"
-#include "backplane/node_check.h"
 
 typedef struct cuda_plan cuda_plan;
 
@@ -28,10 +27,26 @@ typedef struct cuda_tensor {
     int64_t n[BP_MAX_RANK];
     bool varies[BP_MAX_RANK]; /* the dimension differs between submits */
     uint64_t bytes;
-    bp_dim dim[BP_MAX_RANK];  /* as the graph has them */
 } cuda_tensor;
 
-typedef bp_any_params cuda_params;
+typedef union cuda_params {
+    bp_embed_rows_params embed;
+    bp_route_experts_params route;
+    bp_norm_params norm;
+    bp_rope_params rope;
+    bp_kv_write_params kv;
+    bp_attention_params attention;
+    bp_scale_params scale;
+    bp_activation_params activation;
+    bp_glu_params glu;
+    bp_softcap_params softcap;
+    bp_reduce_params reduce;
+    bp_slice_params slice;
+    bp_pool_params pool;
+    bp_causal_conv_params conv;
+    bp_ssm_scan_params scan;
+    bp_delta_rule_params delta;
+} cuda_params;
 
 typedef struct cuda_node {
     uint32_t op, index;

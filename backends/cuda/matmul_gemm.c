@@ -1,5 +1,6 @@
-/* Products of many tokens. Quantised weights are decoded into a panel of half precision (F32 where activations are exact),
- * part by part, and multiplied on the tensor cores: by cuBLASLt where it is there, else by gemm_half.cu; F32 weights in F32. */
+/* Products of many tokens. Quantised weights are decoded into a panel of half precision (F32 where activations are
+ * exact), part by part, and multiplied on the tensor cores: by cuBLASLt where it is there, else by gemm_half.cu; F32
+ * weights in F32. */
 #include "backends/cuda/cuda_check.h"
 #include "backends/cuda/matmul_plan.h"
 
@@ -29,8 +30,8 @@ static cuda_tensor *convert(cuda_plan *p, const cuda_node *n, uint32_t form) {
 
 static void unpack(cuda_plan *p, const cuda_node *n, uint32_t form, int64_t first, int64_t rows, cuda_tensor *panel) {
     cuda_tensor *w = n->in[0];
-    cuda_launch *l = cuda_add(p, n, "matmul_unpack.cu", "matmul_unpack", 256, "-DBP_TYPE=%u -DBP_TO=%u -DBP_ALIGNED=%d", w->type, form,
-                              matmul_aligned(w));
+    cuda_launch *l = cuda_add(p, n, "matmul_unpack.cu", "matmul_unpack", 256, "-DBP_TYPE=%u -DBP_TO=%u -DBP_ALIGNED=%d",
+                              w->type, form, matmul_aligned(w));
     l->waits = true;
     cuda_arg_read(l, w);
     cuda_arg_int(l, (int32_t)w->n[0]);

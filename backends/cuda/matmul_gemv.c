@@ -15,12 +15,14 @@ gemv_form gemv_form_of(uint32_t type, int64_t n_in, int64_t rows, int64_t tokens
     } else if (type == BP_TYPE_Q6_K) {
         f = glu || wide ? (gemv_form){ 4, 1, 2, 8, 1 } : (gemv_form){ 4, 2, 2, deep ? 4 : 8, 1 };
     } else if (cuda_has_planes(type)) {
-        f = glu ? (gemv_form){ 4, 1, 1, 8, 1 } : wide && !deep ? (gemv_form){ 2, 2, 1, 8, 1 } : (gemv_form){ 2, 1, 2, 8, 1 };
+        f = glu             ? (gemv_form){ 4, 1, 1, 8, 1 }
+            : wide && !deep ? (gemv_form){ 2, 2, 1, 8, 1 }
+                            : (gemv_form){ 2, 1, 2, 8, 1 };
     } else if (glu) {
         f = (gemv_form){ 4, 2, 2, 8, 1 };
     }
     if (tokens > 2) f = (gemv_form){ 4, 1, 2, 8, 1 };
-    if (glu) f.steps = 32 / gemv_block_rows(f, true) > 1 ? 32 / gemv_block_rows(f, true) : 1;
+    if (glu && cuda_has_planes(type)) f.steps = 32 / gemv_block_rows(f, true) > 1 ? 32 / gemv_block_rows(f, true) : 1;
     return f;
 }
 
@@ -30,13 +32,14 @@ static uint32_t most_tokens(int64_t tokens) {
     return t;
 }
 
-static void options_of(cuda_launch *l, cuda_plan *p, const uint32_t type[3], bool exact, int aligned, uint32_t tokens, bool glu,
-                       bool experts, gemv_form f) {
+static void options_of(cuda_launch *l, cuda_plan *p, const uint32_t type[3], bool exact, int aligned, uint32_t tokens,
+                       bool glu, bool experts, gemv_form f) {
     if (exact && cuda_has_planes(type[0])) f.depth = 1; /* decoded values take more registers */
-    int n = snprintf(l->options, sizeof l->options,
-                     "-DBP_TYPE_A=%u -DBP_TYPE_B=%u -DBP_TYPE_C=%u -DBP_EXACT=%d -DBP_TOKENS=%u -DBP_GLU=%d -DBP_EXPERTS=%d "
-                     "-DBP_ROWS=%d -DBP_DEPTH=%d -DBP_SPLIT=%d -DBP_WARPS=%d -DBP_STEPS=%d -DBP_ALIGNED=%d",
-                     type[0], type[1], type[2], exact, tokens, glu, experts, f.rows, f.depth, f.split, f.warps, f.steps, aligned);
+    int n = snprintf(
+        l->options, sizeof l->options,
+        "-DBP_TYPE_A=%u -DBP_TYPE_B=%u -DBP_TYPE_C=%u -DBP_EXACT=%d -DBP_TOKENS=%u -DBP_GLU=%d -DBP_EXPERTS=%d "
+        "-DBP_ROWS=%d -DBP_DEPTH=%d -DBP_SPLIT=%d -DBP_WARPS=%d -DBP_STEPS=%d -DBP_ALIGNED=%d",
+        type[0], type[1], type[2], exact, tokens, glu, experts, f.rows, f.depth, f.split, f.warps, f.steps, aligned);
     if (n < 0 || (size_t)n >= sizeof l->options) cuda_plan_fail(p, BP_E_INTERNAL, "cuda: too many options for gemv");
 }
 
@@ -48,19 +51,19 @@ static void part_args(cuda_launch *l, const cuda_node *n, int bias, cuda_tensor 
     cuda_arg_int(l, n ? (int32_t)n->in[0]->n[1] : 0);
 }
 
-static void glu_args(cuda_plan *p, cuda_launch *l, const cuda_node *glu) {
+static void glu_args(cuda_plan *p, cuda_launch *l, const cuda_node *glu, gemv_form f) {
     const bp_glu_params *g = glu ? &glu->params.glu : NULL;
     cuda_arg_read(l, NULL); /* codes and scales: cuda_can_round */
     cuda_arg_read(l, NULL);
     cuda_arg_int(l, g ? (int32_t)g->f : 0);
     cuda_arg_float(l, g ? g->limit : 0);
     cuda_arg_float(l, g ? g->up_bias : 0);
-    if (glu) cuda_can_round(p, glu->out[0], l->n_args - 5);
+    if (glu && gemv_block_rows(f, true) % 32 == 0) cuda_can_round(p, glu->out[0], l->n_args - 5);
 }
 
-/* first: of the parts; ids NULL: no experts. */
-static cuda_launch *begin(cuda_plan *p, const cuda_node *first, bool glu, const uint32_t type[3], uint32_t tokens, gemv_form f) {
-    const cuda_node *n = first;
+/* A launch with its activations; n: the node of the first part. */
+static cuda_launch *begin(cuda_plan *p, const cuda_node *n, bool glu, const uint32_t type[3], uint32_t tokens,
+                          gemv_form f) {
     const bool experts = n->op == BP_OP_MATMUL_EXPERTS, round = matmul_rounds(p, n->in[0]);
     cuda_tensor *x = n->in[1];
     cuda_q8 q = round ? cuda_quantised(p, n, x) : (cuda_q8){ x, NULL };
@@ -97,7 +100,7 @@ void matmul_gemv(cuda_plan *p, const matmul_group *g) {
     cuda_arg_read(l, NULL); /* ids */
     cuda_arg_int(l, 1);
     cuda_arg_int(l, 1);
-    glu_args(p, l, NULL);
+    glu_args(p, l, NULL, f);
     l->grid[0] = (cuda_extent){ .times = blocks };
     cuda_grid(l, 2, n->in[1], CUDA_ROWS, tokens);
 }
@@ -119,7 +122,7 @@ void matmul_gemv_glu(cuda_plan *p, const gated_pair *g) {
     cuda_arg_read(l, experts ? n->in[2] : NULL);
     cuda_arg_int(l, experts && n->in[1]->rank < 3 ? (int32_t)n->in[2]->n[0] : 1);
     cuda_arg_int(l, (int32_t)w->n[2]);
-    glu_args(p, l, g->glu);
+    glu_args(p, l, g->glu, f);
     l->grid[0] = (cuda_extent){ .times = (w->n[1] + per - 1) / per };
     if (experts) l->grid[1] = (cuda_extent){ n->in[2], CUDA_COUNT, 1, 1, 32768 };
     else cuda_grid(l, 2, n->in[1], CUDA_ROWS, tokens);
@@ -148,7 +151,7 @@ static void plan_pairs(cuda_plan *p, const cuda_node *n) {
     cuda_arg_read(l, n->in[2]);
     cuda_arg_int(l, n->in[1]->rank < 3 ? (int32_t)n->in[2]->n[0] : 1);
     cuda_arg_int(l, (int32_t)w->n[2]);
-    glu_args(p, l, NULL);
+    glu_args(p, l, NULL, f);
     l->grid[0] = (cuda_extent){ .times = (w->n[1] + per - 1) / per };
     l->grid[1] = (cuda_extent){ n->in[2], CUDA_COUNT, 1, 1, 32768 };
 }

@@ -30,13 +30,15 @@ static void operands_free(const cuda_blas *b, lt_operands *o) {
 }
 
 /* out [rows, tokens] = w' x in cuBLAS's columns: w is [n_in, rows], x [n_in, tokens]. */
-static cublasStatus_t operands_new(const cuda_blas *b, const lt_product *q, int64_t tokens, const float *bias, lt_operands *o) {
+static cublasStatus_t operands_new(const cuda_blas *b, const lt_product *q, int64_t tokens, const float *bias,
+                                   lt_operands *o) {
     const cublasOperation_t transposed = CUBLAS_OP_T;
     const cublasLtEpilogue_t epilogue = CUBLASLT_EPILOGUE_BIAS;
     memset(o, 0, sizeof *o);
     cublasStatus_t s = b->MatmulDescCreate(&o->product, CUBLAS_COMPUTE_32F, CUDA_R_32F);
     if (!s) s = b->MatmulDescSetAttribute(o->product, CUBLASLT_MATMUL_DESC_TRANSA, &transposed, sizeof transposed);
-    if (!s && bias) s = b->MatmulDescSetAttribute(o->product, CUBLASLT_MATMUL_DESC_EPILOGUE, &epilogue, sizeof epilogue);
+    if (!s && bias)
+        s = b->MatmulDescSetAttribute(o->product, CUBLASLT_MATMUL_DESC_EPILOGUE, &epilogue, sizeof epilogue);
     if (!s && bias) s = b->MatmulDescSetAttribute(o->product, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &bias, sizeof bias);
     if (!s) s = b->MatrixLayoutCreate(&o->w, q->type, (uint64_t)q->n_in, (uint64_t)q->rows, q->n_in);
     if (!s) s = b->MatrixLayoutCreate(&o->x, q->type, (uint64_t)q->n_in, (uint64_t)tokens, q->n_in);
@@ -44,13 +46,15 @@ static cublasStatus_t operands_new(const cuda_blas *b, const lt_product *q, int6
     return s;
 }
 
-static cublasStatus_t choose(const cuda_blas *b, cublasLtHandle_t handle, const lt_operands *o, cublasLtMatmulAlgo_t *out) {
+static cublasStatus_t choose(const cuda_blas *b, cublasLtHandle_t handle, const lt_operands *o,
+                             cublasLtMatmulAlgo_t *out) {
     cublasLtMatmulPreference_t preference = NULL;
     cublasLtMatmulHeuristicResult_t found;
     const uint64_t bytes = WORKSPACE_BYTES;
     int n = 0;
     cublasStatus_t s = b->MatmulPreferenceCreate(&preference);
-    if (!s) s = b->MatmulPreferenceSetAttribute(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &bytes, sizeof bytes);
+    if (!s)
+        s = b->MatmulPreferenceSetAttribute(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &bytes, sizeof bytes);
     if (!s) s = b->MatmulAlgoGetHeuristic(handle, o->product, o->w, o->x, o->out, o->out, preference, 1, &found, &n);
     if (preference) b->MatmulPreferenceDestroy(preference);
     if (!s && !n) s = CUBLAS_STATUS_NOT_SUPPORTED;
@@ -58,7 +62,8 @@ static cublasStatus_t choose(const cuda_blas *b, cublasLtHandle_t handle, const 
     return s;
 }
 
-static cublasStatus_t algorithm_for(const cuda_call *c, lt_product *q, int64_t tokens, const lt_operands *o, cublasLtMatmulAlgo_t *out) {
+static cublasStatus_t algorithm_for(const cuda_call *c, lt_product *q, int64_t tokens, const lt_operands *o,
+                                    cublasLtMatmulAlgo_t *out) {
     cublasStatus_t s = CUBLAS_STATUS_SUCCESS;
     pthread_mutex_lock(&q->lock);
     if (q->tokens != tokens) {
@@ -91,7 +96,8 @@ static bp_status run(const cuda_call *c, bp_error *error) {
     return s ? cuda_fail(error, BP_E_INTERNAL, "cuda: cuBLASLt cannot multiply (status %d)", (int)s) : BP_OK;
 }
 
-bool matmul_lt(cuda_plan *p, const cuda_node *n, uint32_t type, cuda_tensor *w, int64_t first, int64_t rows, cuda_tensor *x) {
+bool matmul_lt(cuda_plan *p, const cuda_node *n, uint32_t type, cuda_tensor *w, int64_t first, int64_t rows,
+               cuda_tensor *x) {
     bp_device *d = (bp_device *)(uintptr_t)cuda_plan_device(p);
     if (n->in[0]->n[1] % 4 || rows % 4 || !cuda_blas_ready(d)) return false;
     lt_product *q = cuda_plan_alloc(p, sizeof *q);

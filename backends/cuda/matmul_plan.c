@@ -10,9 +10,13 @@ const char *cuda_refuse_matmul(const bp_device *d, const cuda_node *n) {
     return w->n[0] * w->n[1] / 32 < UINT32_MAX / 32 ? NULL : "the weight is too large";
 }
 
-bool matmul_rounds(const cuda_plan *p, const cuda_tensor *w) { return cuda_has_planes(w->type) && !cuda_plan_device(p)->exact; }
+bool matmul_rounds(const cuda_plan *p, const cuda_tensor *w) {
+    return cuda_has_planes(w->type) && !cuda_plan_device(p)->exact;
+}
 
-int matmul_aligned(const cuda_tensor *w) { return bp_row_bytes(w->type, w->n[0]) % 16 == 0 || cuda_has_planes(w->type); }
+int matmul_aligned(const cuda_tensor *w) {
+    return bp_row_bytes(w->type, w->n[0]) % 16 == 0 || cuda_has_planes(w->type);
+}
 
 /* A quantised weight that is not packed. */
 static bool loose(const cuda_tensor *w) { return cuda_has_planes(w->type) && w->layout == BP_LAYOUT_ROWS; }
@@ -48,7 +52,8 @@ static const cuda_node *glu_after(const cuda_plan *p, const cuda_node *n) {
 }
 
 static bool same_shape(const cuda_tensor *a, const cuda_tensor *b) {
-    return a->type == b->type && a->layout == b->layout && a->n[0] == b->n[0] && a->n[1] == b->n[1] && a->n[2] == b->n[2];
+    return a->type == b->type && a->layout == b->layout && a->n[0] == b->n[0] && a->n[1] == b->n[1] &&
+           a->n[2] == b->n[2];
 }
 
 gated_pair matmul_gated(const cuda_plan *p, const cuda_node *n) {

@@ -18,7 +18,9 @@ typedef struct gemv_form {
 } gemv_form;
 gemv_form gemv_form_of(uint32_t type, int64_t n_in, int64_t rows, int64_t tokens, bool glu);
 /* Rows of the output that a block makes. */
-static inline int gemv_block_rows(gemv_form f, bool glu) { return f.warps / f.split * (glu ? f.rows / 2 : f.rows) * f.steps; }
+static inline int gemv_block_rows(gemv_form f, bool glu) {
+    return f.warps / f.split * (glu ? f.rows / 2 : f.rows) * f.steps;
+}
 
 /* True where x may be rounded to 8 bits for this weight. */
 bool matmul_rounds(const cuda_plan *p, const cuda_tensor *w);
@@ -36,7 +38,8 @@ void matmul_gemv_glu(cuda_plan *p, const gated_pair *g);
 void matmul_gemm(cuda_plan *p, const matmul_group *g);
 void matmul_rows(cuda_plan *p, const cuda_node *n);
 
-/* Rows [first, first + rows) of n's result on cuBLASLt; w [n_in, rows] and x in `type` (F16, BF16). False: it is not there. */
+/* Rows [first, first + rows) of n's result on cuBLASLt; w [n_in, rows] and x in `type` (F16, BF16). False: it is not
+ * there. */
 bool matmul_lt(cuda_plan *p, const cuda_node *n, uint32_t type, cuda_tensor *w, int64_t first, int64_t rows,
                cuda_tensor *x);
 

@@ -1,5 +1,5 @@
-/* Products with a quantised weight as the file has it (a table that is also embedded, or a graph whose weights were given no
- * layout): decoded value by value. */
+/* Products with a quantised weight as the file has it (a table that is also embedded, or a graph whose weights were
+ * given no layout): decoded value by value. */
 #include "backends/cuda/cuda_check.h"
 #include "backends/cuda/matmul_plan.h"
 

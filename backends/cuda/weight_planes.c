@@ -1,5 +1,5 @@
-/* How weights that are multiplied lie on the card: quantised ones in planes (kernels/matmul_planes.h), others as the file
- * has them. */
+/* How weights that are multiplied lie on the card: quantised ones in planes (kernels/matmul_planes.h), others as the
+ * file has them. */
 #include "backends/cuda/weight_planes.h"
 
 #include <stdio.h>

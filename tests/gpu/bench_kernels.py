@@ -36,7 +36,8 @@ def kernel(source, **options):
 def gemv_name(types, exact=0, tokens=1, glu=0, experts=0, rows=2, depth=2, split=1, warps=8, steps=1, aligned=1):
     a, b, c = types
     return kernel("gemv.cu", BP_TYPE_A=a, BP_TYPE_B=b, BP_TYPE_C=c, BP_EXACT=exact, BP_TOKENS=tokens, BP_GLU=glu,
-                  BP_EXPERTS=experts, BP_ROWS=rows, BP_DEPTH=depth, BP_SPLIT=split, BP_WARPS=warps, BP_STEPS=steps, BP_ALIGNED=aligned)
+                  BP_EXPERTS=experts, BP_ROWS=rows, BP_DEPTH=depth, BP_SPLIT=split, BP_WARPS=warps,
+                          BP_STEPS=steps, BP_ALIGNED=aligned)
 
 
 def random_weight(kind, n_in, rows, rng):
@@ -46,7 +47,8 @@ def random_weight(kind, n_in, rows, rng):
     if kind == 1:
         return rng.standard_normal((rows, n_in)).astype(np.float16).view(np.uint8)
     if kind == 30:
-        return (rng.standard_normal((rows, n_in)).astype(np.float32).view(np.uint32) >> 16).astype(np.uint16).view(np.uint8)
+        return (rng.standard_normal((rows,
+                n_in)).astype(np.float32).view(np.uint32) >> 16).astype(np.uint16).view(np.uint8)
     raw = rng.integers(0, 256, (rows, n_in // per, size), dtype=np.uint8)
     for h in halves:
         raw[:, :, h:h + 2] = (rng.standard_normal((rows, n_in // per, 1)) * 0.02).astype(np.float16).view(np.uint8)
@@ -101,7 +103,8 @@ class Bench:
             if not good and self.failed < 6:
                 off = np.abs(out - want).ravel()
                 bad = np.argsort(-np.nan_to_num(off, nan=1e30))[:6]
-                print("   at", [tuple(int(k) for k in np.unravel_index(i, want.shape)) for i in bad], out.ravel()[bad], want.ravel()[bad])
+                print("   at", [tuple(int(k) for k in np.unravel_index(i, want.shape)) for i in bad],
+                        out.ravel()[bad], want.ravel()[bad])
 
     def packed(self, kind, raw, n_in, rows):
         d = self.d
@@ -110,13 +113,15 @@ class Bench:
             return source
         n = rows * n_in // 32
         to = d.take(plane_total(kind, n))
-        d.launch(self.f(kernel("matmul_pack.cu", BP_TYPE=kind), "matmul_pack"), (min((n + 255) // 256, 4096), 1, 1), 256,
+        d.launch(self.f(kernel("matmul_pack.cu", BP_TYPE=kind), "matmul_pack"), (min((n + 255) // 256, 4096), 1, 1),
+                256,
                  [self.p(source), ("q", 0), ("q", rows), ("q", n_in), ("q", rows), self.p(to)])
         d.wait()
         d.give(source)
         return to
 
-    def gemv(self, name, x, scales, tokens, n_in, parts, blocks, warps, ids=0, n_used=1, n_expert=1, glu=(0, 0, 1, 0.0, 0.0), pairs=1,
+    def gemv(self, name, x, scales, tokens, n_in, parts, blocks, warps, ids=0, n_used=1, n_expert=1, glu=(0, 0, 1,
+            0.0, 0.0), pairs=1,
              overlap=False):
         """parts: up to three (weight, bias, out, rows); blocks: rows a block for each."""
         parts = parts + [(0, 0, 0, 0)] * (3 - len(parts))
@@ -154,7 +159,8 @@ def check_gemv(b):
                     codes, scales = (px, 0) if exact else b.quantise(px, tokens, n_in)
                     b.gemv(name, codes, scales, tokens, n_in, [(w, pb, out, rows)], 8 // split * 2 * steps, 8)
                     d.wait()
-                    b.report(f"gemv {TYPES[kind][0]} exact {exact} tokens {tokens} split {split}", d.download(out, (tokens, rows)),
+                    b.report(f"gemv {TYPES[kind][0]} exact {exact} tokens {tokens} split {split}", d.download(out,
+                            (tokens, rows)),
                              want + bias, limit)
 
 
@@ -173,7 +179,8 @@ def check_glu(b):
     b.gemv(name, codes, scales, 1, n_in, [(w, 0, out, rows), (w2, 0, 0, rows)], 32, 8)
     d.wait()
     b.report("gemv glu", d.download(out, (1, rows)), want, 1e-3)
-    b.gemv(name, codes, scales, 1, n_in, [(w, 0, out, rows), (w2, 0, 0, rows)], 32, 8, glu=(glu_codes, glu_scales, 1, 0.0, 0.0))
+    b.gemv(name, codes, scales, 1, n_in, [(w, 0, out, rows), (w2, 0, 0, rows)], 32, 8, glu=(glu_codes, glu_scales, 1,
+            0.0, 0.0))
     d.wait()
     q, s = d.download(glu_codes, (rows // 32, 32), np.int8), d.download(glu_scales, (rows // 32, 2))
     b.report("gemv glu quantised", (q * s[:, :1]).reshape(1, rows), want, 1e-3)
@@ -193,7 +200,8 @@ def check_experts(b):
     codes, scales = b.quantise(px, tokens, n_in)
     name = gemv_name((kind,) * 3, experts=1)
     d.fill(out, 0xff, tokens * used * rows * 4)
-    b.gemv(name, codes, scales, tokens * used, n_in, [(w, 0, out, rows)], 16, 8, ids=pi, n_used=used, n_expert=n_expert, pairs=tokens * used)
+    b.gemv(name, codes, scales, tokens * used, n_in, [(w, 0, out, rows)], 16, 8, ids=pi, n_used=used,
+            n_expert=n_expert, pairs=tokens * used)
     d.wait()
     want = np.zeros((tokens, used, rows))
     for t in range(tokens):
@@ -218,14 +226,17 @@ def check_gemm(b):
         px, pb, out = d.upload(x), d.upload(bias), d.take(tokens * rows * 4)
         for form in forms:
             panel, xh = d.take(rows * n_in * 4), d.take(tokens * n_in * 4)
-            d.launch(b.f(kernel("matmul_unpack.cu", BP_TYPE=kind, BP_TO=form, BP_ALIGNED=int(n_in % 8 == 0)), "matmul_unpack"), (7, 1, 1),
+            d.launch(b.f(kernel("matmul_unpack.cu", BP_TYPE=kind, BP_TO=form, BP_ALIGNED=int(n_in % 8 == 0)),
+                    "matmul_unpack"), (7, 1, 1),
                      256, [b.p(w), n_in, rows, 0, rows, b.p(panel)])
             d.fill(out, 0xff, tokens * rows * 4)
             size = b.Size(None, tokens)
             args = [b.p(panel), b.p(xh if form else px), b.p(pb), b.p(out), n_in, rows, rows, 0, size]
             if form:
-                d.launch(b.f(kernel("gemm_convert.cu", BP_TO=form), "gemm_convert"), (3, 1, 1), 256, [b.p(px), b.p(xh), n_in, size])
-                d.launch(b.f(kernel("gemm_half.cu", BP_BF16=int(form == 30)), "gemm_half", 65536), (-(-rows // 128), -(-tokens // 128), 1), 256,
+                d.launch(b.f(kernel("gemm_convert.cu", BP_TO=form), "gemm_convert"), (3, 1, 1), 256, [b.p(px),
+                        b.p(xh), n_in, size])
+                d.launch(b.f(kernel("gemm_half.cu", BP_BF16=int(form == 30)), "gemm_half", 65536), (-(-rows // 128),
+                        -(-tokens // 128), 1), 256,
                          args, 65536)
             else:
                 d.launch(b.f(kernel("gemm_float.cu"), "gemm_float"), (-(-rows // 64), -(-tokens // 64), 1), 256, args)
@@ -285,10 +296,13 @@ def attention_want(q, k, v, case, positions, sequences, table, lens, starts, sin
     return out
 
 
-ATTENTION = [dict(heads=h, kv=kv, dim=d, dim_v=dv, causal=c, window=w, chunk=ch, scale=d ** -0.5, softcap=float(sc), alibi=float(al))
+ATTENTION = [dict(heads=h, kv=kv, dim=d, dim_v=dv, causal=c, window=w, chunk=ch, scale=d ** -0.5, softcap=float(sc),
+        alibi=float(al))
              for h, kv, d, dv, c, w, ch, sc, al in (
-                 (8, 2, 128, 128, 1, 0, 0, 0, 0), (8, 2, 64, 64, 1, 0, 0, 0, 0), (6, 3, 32, 64, 1, 5, 0, 0, 0), (4, 1, 64, 32, 1, 0, 8, 20, 0),
-                 (6, 2, 32, 32, 1, 0, 0, 0, 8), (4, 2, 96, 96, 0, 6, 0, 0, 0), (5, 5, 32, 32, 1, 7, 0, 30, 4), (8, 1, 256, 256, 1, 0, 0, 0, 0),
+                 (8, 2, 128, 128, 1, 0, 0, 0, 0), (8, 2, 64, 64, 1, 0, 0, 0, 0), (6, 3, 32, 64, 1, 5, 0, 0, 0), (4,
+                         1, 64, 32, 1, 0, 8, 20, 0),
+                 (6, 2, 32, 32, 1, 0, 0, 0, 8), (4, 2, 96, 96, 0, 6, 0, 0, 0), (5, 5, 32, 32, 1, 7, 0, 30, 4), (8, 1,
+                         256, 256, 1, 0, 0, 0, 0),
                  (4, 2, 32, 32, 0, 0, 0, 0, 0), (4, 1, 576, 512, 1, 0, 0, 0, 0))]
 
 
@@ -300,7 +314,8 @@ def together(case):
 
 
 def decode_kernel(case, cache):
-    return kernel("attention_decode.cu", BP_CACHE=cache, BP_DIM=case["dim"], BP_DIM_V=case["dim_v"], BP_HEADS=together(case))
+    return kernel("attention_decode.cu", BP_CACHE=cache, BP_DIM=case["dim"], BP_DIM_V=case["dim_v"],
+            BP_HEADS=together(case))
 
 
 def prefill_kernel(case):
@@ -329,29 +344,36 @@ def check_attention(b):
                 sequences = np.sort(np.arange(tokens) % n_seq).astype(np.int32)
                 if tokens == 130:
                     sequences = (np.arange(tokens) // 5 % n_seq).astype(np.int32)
-                positions = np.array([starts[s] + lens[s] - 1 - (i % 60 if tokens > 1 else 0) for i, s in enumerate(sequences)], np.int32)
+                positions = np.array([starts[s] + lens[s] - 1 - (i % 60 if tokens > 1 else 0) for i,
+                        s in enumerate(sequences)], np.int32)
                 sinks = rng.standard_normal(case["heads"]).astype(np.float32) if with_sinks else None
                 want = attention_want(q, kr, vr, case, positions, sequences, table, lens, starts, sinks)
                 arrays = [d.upload(a) for a in (q, k, v, positions, sequences, table, lens, starts)]
                 psinks = d.upload(sinks) if with_sinks else 0
                 out = d.take(want.size * 4)
-                tail = [b.Size(None, tokens), b.Size(None, n_seq), case["heads"], case["kv"], case["causal"], case["window"], case["chunk"],
+                tail = [b.Size(None, tokens), b.Size(None, n_seq), case["heads"], case["kv"], case["causal"],
+                        case["window"], case["chunk"],
                         case["scale"], case["softcap"], case["alibi"], block, n_blocks, b.Size(None, width)]
                 limit = {0: 1e-9, 1: 1e-6, 8: 1e-6}[cache]
                 for splits in (1, 5):
                     d.fill(out, 0xff, want.size * 4)
                     part = d.take(splits * tokens * case["heads"] * (case["dim_v"] + 2) * 4) if splits > 1 else 0
-                    d.launch(b.f(decode_kernel(case, cache), "attention_decode"), (splits, case["heads"] // together(case), tokens), 128,
+                    d.launch(b.f(decode_kernel(case, cache), "attention_decode"), (splits,
+                            case["heads"] // together(case), tokens), 128,
                              [b.p(a) for a in arrays] + [b.p(psinks), b.p(0 if part else out), b.p(part)] + tail)
                     if part:
-                        d.launch(b.f("attention_merge", "attention_merge"), (case["heads"], tokens, 1), -(-case["dim_v"] // 32) * 32,
-                                 [b.p(part), b.p(psinks), b.p(out), b.p(0), b.p(0), b.Size(None, tokens), splits, case["dim_v"]])
+                        d.launch(b.f("attention_merge", "attention_merge"), (case["heads"], tokens, 1),
+                                -(-case["dim_v"] // 32) * 32,
+                                 [b.p(part), b.p(psinks), b.p(out), b.p(0), b.p(0), b.Size(None, tokens), splits,
+                                         case["dim_v"]])
                     d.wait()
-                    b.report(f"attention {cache} {case} tokens {tokens} splits {splits}", d.download(out, want.shape), want, limit)
+                    b.report(f"attention {cache} {case} tokens {tokens} splits {splits}", d.download(out,
+                            want.shape), want, limit)
                 if cache == 1 and max(case["dim"], case["dim_v"]) <= 256:
                     d.fill(out, 0xff, want.size * 4)
                     shared = prefill_shared(case)
-                    d.launch(b.f(prefill_kernel(case), "attention_prefill", shared), (-(-tokens // 64), case["heads"], 1), 128,
+                    d.launch(b.f(prefill_kernel(case), "attention_prefill", shared), (-(-tokens // 64),
+                            case["heads"], 1), 128,
                              [b.p(a) for a in arrays] + [b.p(psinks), b.p(out)] + tail, shared)
                     d.wait()
                     b.report(f"attention prefill {case} tokens {tokens}", d.download(out, want.shape), want, limit)
@@ -362,8 +384,10 @@ def check_attention(b):
 
 def time_attention(b):
     d = b.d
-    for heads, kv, dim, tokens, length in ((32, 8, 128, 1, 128), (32, 8, 128, 1, 1024), (32, 8, 128, 1, 32768), (32, 8, 64, 1, 1024),
-                                           (64, 8, 128, 1, 1024), (32, 8, 128, 512, 512), (32, 8, 128, 512, 4096), (32, 8, 128, 4096, 4096)):
+    for heads, kv, dim, tokens, length in ((32, 8, 128, 1, 128), (32, 8, 128, 1, 1024), (32, 8, 128, 1, 32768), (32,
+            8, 64, 1, 1024),
+                                           (64, 8, 128, 1, 1024), (32, 8, 128, 512, 512), (32, 8, 128, 512,
+                                                   4096), (32, 8, 128, 4096, 4096)):
         case = dict(heads=heads, kv=kv, dim=dim, dim_v=dim)
         block, blocks = 32, length // 32
         k, v = d.take(length * kv * dim * 2), d.take(length * kv * dim * 2)
@@ -375,7 +399,8 @@ def time_attention(b):
         positions = d.upload((length - tokens + np.arange(tokens)).astype(np.int32))
         sequences, table = d.upload(np.zeros(tokens, np.int32)), d.upload(np.arange(blocks, dtype=np.int32))
         lens = d.upload(np.array([length], np.int32))
-        tail = [b.Size(None, tokens), b.Size(None, 1), heads, kv, 1, 0, 0, dim ** -0.5, 0.0, 0.0, block, blocks, b.Size(None, blocks)]
+        tail = [b.Size(None, tokens), b.Size(None, 1), heads, kv, 1, 0, 0, dim ** -0.5, 0.0, 0.0, block, blocks,
+                b.Size(None, blocks)]
         inputs = [b.p(a) for a in (q, k, v, positions, sequences, table, lens, 0, 0)]
         if tokens == 1:
             splits = 64
@@ -393,7 +418,8 @@ def time_attention(b):
         else:
             shared = prefill_shared(case)
             f = b.f(prefill_kernel(case), "attention_prefill", shared)
-            t = d.time(lambda: [d.launch(f, (-(-tokens // 64), heads, 1), 128, inputs + [b.p(out)] + tail, shared) for _ in range(4)], 3) / 4
+            t = d.time(lambda: [d.launch(f, (-(-tokens // 64), heads, 1), 128, inputs + [b.p(out)] + tail,
+                    shared) for _ in range(4)], 3) / 4
             seen = tokens * (length - tokens + tokens / 2)
             print(f"attention prefill {heads}/{kv}x{dim} tokens {tokens} keys {length}: {t * 1e6:.0f} us, {4 * seen * heads * dim / t / 1e12:.0f} TFLOP/s", flush=True)
 
@@ -414,11 +440,13 @@ def time_few(b):
             line = []
             for tokens in (2, 4, 8):
                 r, dep, s, w = form
-                name = gemv_name((kind,) * 3, exact=int(kind not in PLANES), tokens=tokens, rows=r, depth=dep, split=s, warps=w)
+                name = gemv_name((kind,) * 3, exact=int(kind not in PLANES), tokens=tokens, rows=r, depth=dep,
+                        split=s, warps=w)
 
                 def work():
                     for i in range(16):
-                        b.gemv(name, x, scales, tokens, n_in, [(memory[i % copies], 0, out, rows)], w // s * r, w, overlap=True)
+                        b.gemv(name, x, scales, tokens, n_in, [(memory[i % copies], 0, out, rows)], w // s * r, w,
+                                overlap=True)
                 t = d.time(work, 3) / 16
                 line.append(f"{tokens}: {t * 1e6:.1f} us {total / t / 1e12:.2f} TB/s")
             print(f"{TYPES[kind][0]} {what} {form}", *line, flush=True)
@@ -426,11 +454,14 @@ def time_few(b):
                 d.give(m)
 
 
-FEW = [(what, n_in, rows, form) for what, n_in, rows in (("qkv", 4096, 6144), ("down", 14336, 4096), ("wide", 4096, 28672))
+FEW = [(what, n_in, rows, form) for what, n_in, rows in (("qkv", 4096, 6144), ("down", 14336, 4096), ("wide", 4096,
+        28672))
        for form in ((2, 1, 2, 8), (2, 2, 1, 8), (4, 1, 2, 8), (4, 1, 1, 8), (2, 1, 4, 8))]
 
-SHAPES = (("qkv", 4096, 6144, 0), ("o", 4096, 4096, 0), ("gate up", 4096, 14336, 1), ("down", 14336, 4096, 0), ("output", 4096, 128256, 0))
-VARIANTS = [(r, dep, s, w) for r in (1, 2, 4) for dep in (1, 2, 4) for s in (1, 2, 4) for w in (4, 8) if r * dep in (2, 4, 8) and s <= w]
+SHAPES = (("qkv", 4096, 6144, 0), ("o", 4096, 4096, 0), ("gate up", 4096, 14336, 1), ("down", 14336, 4096, 0),
+        ("output", 4096, 128256, 0))
+VARIANTS = [(r, dep, s, w) for r in (1, 2, 4) for dep in (1, 2, 4) for s in (1, 2, 4) for w in (4,
+        8) if r * dep in (2, 4, 8) and s <= w]
 
 
 def bench_types():
@@ -470,14 +501,17 @@ def time_gemv(b, only=None):
                 if k != kind or glu and r == 1:
                     continue
                 steps = glu_steps(r, s, w) if glu else 1
-                name = gemv_name((kind,) * 3, exact=int(kind not in PLANES), glu=glu, rows=r, depth=dep, split=s, warps=w, steps=steps)
+                name = gemv_name((kind,) * 3, exact=int(kind not in PLANES), glu=glu, rows=r, depth=dep, split=s,
+                        warps=w, steps=steps)
                 per_block = w // s * (r // 2 if glu else r) * steps
 
                 def work(overlap):
                     for i in range(max(copies, 16)):
                         i %= copies
-                        parts = [(memory[2 * i], 0, out, rows), (memory[2 * i + 1], 0, 0, rows)] if glu else [(memory[i], 0, out, rows)]
-                        b.gemv(name, x, scales, 1, n_in, parts, per_block, w, overlap=overlap, glu=(gc, gs, 1, 0.0, 0.0) if glu and kind in PLANES else (0, 0, 1, 0.0, 0.0))
+                        parts = [(memory[2 * i], 0, out, rows), (memory[2 * i + 1], 0, 0,
+                                rows)] if glu else [(memory[i], 0, out, rows)]
+                        b.gemv(name, x, scales, 1, n_in, parts, per_block, w, overlap=overlap, glu=(gc, gs, 1, 0.0,
+                                0.0) if glu and kind in PLANES else (0, 0, 1, 0.0, 0.0))
 
                 n_launch = max(copies, 16)
                 alone = d.time(lambda: work(False), 3) / n_launch
@@ -505,7 +539,8 @@ def time_gemm(b):
             size = b.Size(None, tokens)
             f = b.f(kernel("gemm_half.cu", BP_BF16=0), "gemm_half", 65536)
             t = d.time(lambda: [d.launch(f, (-(-rows // 128), -(-tokens // 128), 1), 256,
-                                         [b.p(w), b.p(x), b.p(0), b.p(out), n_in, rows, rows, 0, size], 65536) for _ in range(4)], 3) / 4
+                                         [b.p(w), b.p(x), b.p(0), b.p(out), n_in, rows, rows, 0,
+                                                 size], 65536) for _ in range(4)], 3) / 4
             print(f"gemm_half {tokens} x {n_in} x {rows}: {t * 1e6:.0f} us, {2 * tokens * n_in * rows / t / 1e12:.0f} TFLOP/s", flush=True)
             for p in (w, x, out):
                 d.give(p)
@@ -538,7 +573,8 @@ def want_few():
     for kind in bench_types():
         for _, _, _, (r, dep, s, w) in FEW:
             for tokens in (2, 4, 8):
-                gemv_name((kind,) * 3, exact=int(kind not in PLANES), tokens=tokens, rows=r, depth=dep, split=s, warps=w)
+                gemv_name((kind,) * 3, exact=int(kind not in PLANES), tokens=tokens, rows=r, depth=dep, split=s,
+                        warps=w)
 
 
 def want_variants():
@@ -574,7 +610,8 @@ def build(folder):
         newest = max(os.path.getmtime(os.path.join(kernels, f)) for f in os.listdir(kernels))
         if os.path.exists(out) and os.path.getmtime(out) > newest:
             return
-        subprocess.run(["nvcc", "-arch=sm_90", f"-I{TOP}/include", f"-I{kernels}", "-Werror", "all-warnings", *options, "-cubin", "-o", out,
+        subprocess.run(["nvcc", "-arch=sm_90", f"-I{TOP}/include", f"-I{kernels}", "-Werror", "all-warnings",
+                *options, "-cubin", "-o", out,
                         os.path.join(kernels, source)], check=True)
 
     with ThreadPoolExecutor(int(os.environ.get("JOBS", "2"))) as pool:

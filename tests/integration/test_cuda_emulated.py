@@ -60,13 +60,13 @@ def damage():
     files = sorted(glob.glob(os.path.join(KERNELS, "*.cubin")))
     check("kernels are kept on disk", len(files) > 3, f"{len(files)} files")
     check("nothing half written is left", not glob.glob(os.path.join(KERNELS, ".part*")))
-    with open(files[0], "r+b") as file:
-        file.truncate(os.path.getsize(files[0]) // 2)
-    with open(files[1], "wb"):
-        pass
+    for index, path in enumerate(files):
+        with open(path, "r+b") as file:
+            file.truncate(100 if index % 2 else 0)
     done = logits(settings(), MODEL, [1, 2, 3])
     check("a damaged kernel cache does no harm", done.returncode == 0, done.stderr[-300:])
-    check("damaged entries are made anew", os.path.getsize(files[0]) > 1000 and os.path.getsize(files[1]) > 1000)
+    made = [path for path in files if os.path.exists(path) and os.path.getsize(path) > 1000]
+    check("damaged entries are made anew", len(made) > 3, f"{len(made)} of {len(files)}")
 
 
 def main():

@@ -1,16 +1,15 @@
-/* Attention of few tokens over long caches: keys are split among blocks, then among groups of LANES lanes; a group takes
- * KEYS keys at a time, each lane 8 (or 8 CHUNKS) dimensions of them, for BP_HEADS query heads of one KV head at once. Each
- * group keeps a running maximum, sum and mix (online softmax); groups are joined in a fixed order, and blocks in a fixed
- * order by the last of them to finish, which also rounds the result to 8 bits where it is asked for. Sources: Milakov & Gimelshein 2018 (online softmax); Dao et al. 2023 (split keys).
+/* Attention of few tokens over long caches: keys are split among blocks, then among groups of LANES lanes; a group
+ * takes KEYS keys at a time, each lane 8 (or 8 CHUNKS) dimensions of them, for BP_HEADS query heads of one KV head at
+ * once. Each group keeps a running maximum, sum and mix (online softmax); groups are joined in a fixed order, and
+ * blocks by attention_merge.cu (a launch of its own: measured, quicker than the last block to finish doing it).
+ * Sources: Milakov & Gimelshein 2018 (online softmax); Dao et al. 2023 (split keys).
  *
  * Options: BP_CACHE, BP_DIM, BP_DIM_V (multiples of 8), BP_HEADS (divides n_head / n_head_kv).
  * Grid: x: splits, y: n_head / BP_HEADS, z: tokens. 128 threads.
- * part: NULL with one split, else F32 [BP_DIM_V + 2, splits, n_head, n_tokens]: unnormalised mix, maximum, sum.
- * finished: blocks that are done, [n_head / BP_HEADS, n_tokens], zeros before and after. */
+ * part: NULL with one split, else F32 [BP_DIM_V + 2, splits, n_head, n_tokens]: unnormalised mix, maximum, sum. */
 // options: -DBP_CACHE=0|1|8 -DBP_DIM=64|128 -DBP_DIM_V=64|128 -DBP_HEADS=1|4
 // options: -DBP_CACHE=0|1|8 -DBP_DIM=576 -DBP_DIM_V=512 -DBP_HEADS=1
 #include "attention_keys.cuh"
-#include "quantise_block.cuh"
 
 enum {
     WIDEST = BP_DIM > BP_DIM_V ? BP_DIM : BP_DIM_V,
@@ -19,8 +18,7 @@ enum {
     CHUNKS_V = (BP_DIM_V / 8 + LANES - 1) / LANES,
     GROUPS = 128 / LANES,
     KEYS = BP_CACHE == 0 || CHUNKS > 1 ? 2 : 4,
-    FEWEST = 32, /* keys a split takes at least */
-    MOST_SPLITS = 64
+    FEWEST = 32 /* keys a split takes at least */
 };
 
 struct running {
@@ -49,79 +47,39 @@ static __device__ __forceinline__ void products(const raw8 *k, const float q[BP_
 }
 
 /* Rows of the cache of keys [j0, j0 + KEYS); negative where a key is past the end or its block is not there. */
-static __device__ __forceinline__ void find_rows(const attention &a, const key_list &keys, int head, int j0, int end, int *rows) {
+static __device__ __forceinline__ void find_rows(const attention &a, const key_list &keys, int head, int j0, int end,
+                                                 int *rows) {
 #pragma unroll
     for (int i = 0; i < KEYS; i++) rows[i] = j0 + i < end ? (int)cache_row(a, keys, j0 + i, head) : -1;
 }
 
-/* True in all threads of the last of `blocks` blocks to come here. */
-static __device__ __forceinline__ bool last_of(int *finished, int blocks) {
-    __shared__ bool last;
-    __threadfence();
-    __syncthreads();
-    if (threadIdx.x == 0) {
-        last = atomicAdd(finished, 1) == blocks - 1;
-        if (last) *finished = 0;
-    }
-    __syncthreads();
-    __threadfence();
-    return last;
-}
-
-/* The parts of BP_HEADS heads, of which `row` is the first, joined in their order. */
-static __device__ __forceinline__ void merge(const float *part, int64_t row, int splits, int used, const float *sinks, float *out,
-                                             int8_t *codes, float2 *scales) {
-    __shared__ float tops[BP_HEADS][MOST_SPLITS], sums[BP_HEADS][MOST_SPLITS];
-    enum { STRIDE = BP_DIM_V + 2 };
-    for (int i = threadIdx.x; i < BP_HEADS * used; i += 128) {
-        const int h = i / used, s = i % used;
-        const float *p = part + ((row + h) * splits + s) * STRIDE + BP_DIM_V;
-        tops[h][s] = load_fresh(p), sums[h][s] = load_fresh(p + 1);
-    }
-    __syncthreads();
-#pragma unroll 1
-    for (int h = 0; h < BP_HEADS; h++) {
-        float top = -BP_INFINITY;
-        for (int s = 0; s < used; s++) top = bp_max(top, tops[h][s]);
-        const bool none = top == -BP_INFINITY;
-        if (sinks && !none) top = bp_max(top, sinks[h]);
-        float all = sinks && !none ? __expf(sinks[h] - top) : 0;
-        for (int s = 0; s < used; s++) all += tops[h][s] == -BP_INFINITY ? 0 : sums[h][s] * __expf(tops[h][s] - top);
-        for (int d0 = threadIdx.x / 32 * 32; d0 < BP_DIM_V; d0 += 128) {
-            const int d = d0 + threadIdx.x % 32;
-            const float *p = part + (row + h) * splits * STRIDE + (d < BP_DIM_V ? d : 0);
-            float v = 0;
-#pragma unroll 8
-            for (int s = 0; s < used; s++) {
-                const float share = tops[h][s] == -BP_INFINITY ? 0 : __expf(tops[h][s] - top);
-                v = fmaf(share, load_fresh(p + (int64_t)s * STRIDE), v);
-            }
-            v = none || d >= BP_DIM_V ? 0 : v / all;
-            const int64_t at = (row + h) * BP_DIM_V + d0;
-            if (d < BP_DIM_V) out[at + threadIdx.x % 32] = v;
-            if (codes) bp_quantise(v, codes + at, scales + at / 32);
-        }
-    }
-}
-
-extern "C" __global__ void __launch_bounds__(128, BP_HEADS * CHUNKS_V <= 4 && CHUNKS <= 1 ? 4 : 1)
-    attention_decode(const float *q, const uint8_t *k_cache, const uint8_t *v_cache, const int *positions, const int *sequences,
-                     const int *block_table, const int *kv_len, const int *kv_start, const float *sinks, float *out, float *part, int *finished,
-                     int8_t *codes, float2 *scales,
-                     bp_size tokens, bp_size n_sequences, int n_head, int n_head_kv, int causal, int window, int chunk, float scale,
-                     float softcap, float alibi, int block_size, int n_blocks, bp_size table_width) {
+extern "C" __global__ void __launch_bounds__(128, BP_HEADS *CHUNKS_V <= 4 && CHUNKS <= 1 ? 4 : 1)
+    attention_decode(const float *q, const uint8_t *k_cache, const uint8_t *v_cache, const int *positions,
+                     const int *sequences, const int *block_table, const int *kv_len, const int *kv_start,
+                     const float *sinks, float *out, float *part, bp_size tokens, bp_size n_sequences, int n_head,
+                     int n_head_kv, int causal, int window, int chunk, float scale, float softcap, float alibi,
+                     int block_size, int n_blocks, bp_size table_width) {
+    bp_release_next();
     bp_wait_inputs();
     const int token = blockIdx.z, head0 = blockIdx.y * BP_HEADS, split = blockIdx.x, splits = gridDim.x;
     if (token >= bp_get(tokens)) return;
     const attention a = { n_head, n_head_kv, causal, window, chunk, scale, softcap, alibi, block_size, n_blocks,
                           bp_get(table_width), bp_get(n_sequences) };
-    const int kv_head = head0 / (n_head / n_head_kv), group = threadIdx.x / LANES, lane = threadIdx.x % LANES, p = positions[token];
+    const int kv_head = head0 / (n_head / n_head_kv), group = threadIdx.x / LANES, lane = threadIdx.x % LANES,
+              p = positions[token];
     const key_list keys = keys_of(a, sequences[token], block_table, kv_len, kv_start);
     key_span span = span_of(a, keys, p);
     int each = (span.end - span.first + splits - 1) / splits;
     each = (each + FEWEST - 1) / FEWEST * FEWEST;
-    const int used = each ? (span.end - span.first + each - 1) / each : 1; /* splits that have keys; one where there are none */
-    if (split >= used) return;
+    const int used =
+        each ? (span.end - span.first + each - 1) / each : 1; /* splits that have keys; one where there are none */
+    if (split >= used) {
+        if (part && threadIdx.x < BP_HEADS) { /* the merge passes by what has no maximum */
+            part[(((int64_t)token * n_head + head0 + threadIdx.x) * splits + split) * (BP_DIM_V + 2) + BP_DIM_V] =
+                -BP_INFINITY;
+        }
+        return;
+    }
     span.first += split * each;
     if (span.first + each < span.end) span.end = span.first + each;
     float query[BP_HEADS][CHUNKS][8], slope[BP_HEADS];
@@ -133,7 +91,8 @@ extern "C" __global__ void __launch_bounds__(128, BP_HEADS * CHUNKS_V <= 4 && CH
 #pragma unroll
         for (int c = 0; c < CHUNKS; c++) {
             const int at = c * LANES + lane;
-            const float4 *from = (const float4 *)(q + ((int64_t)token * n_head + head0 + h) * BP_DIM + (at < BP_DIM / 8 ? 8 * at : 0));
+            const float4 *from =
+                (const float4 *)(q + ((int64_t)token * n_head + head0 + h) * BP_DIM + (at < BP_DIM / 8 ? 8 * at : 0));
             const float4 a4 = from[0], b4 = from[1];
             const float v[8] = { a4.x, a4.y, a4.z, a4.w, b4.x, b4.y, b4.z, b4.w };
 #pragma unroll
@@ -250,6 +209,4 @@ extern "C" __global__ void __launch_bounds__(128, BP_HEADS * CHUNKS_V <= 4 && CH
         }
         if (part && threadIdx.x == 0) to[BP_DIM_V] = top, to[BP_DIM_V + 1] = sum;
     }
-    if (!part || !last_of(finished + (int64_t)token * gridDim.y + blockIdx.y, used)) return;
-    merge(part, (int64_t)token * n_head + head0, splits, used, sinks ? sinks + head0 : sinks, out, codes, scales);
 }

@@ -1,5 +1,5 @@
-/* What decode and prefill attention share: where a cached key lies, which keys a token sees, and what becomes of a score.
- * BP_CACHE: type of the cache (0 F32, 1 F16, 8 Q8_0). */
+/* What decode and prefill attention share: where a cached key lies, which keys a token sees, and what becomes of a
+ * score. BP_CACHE: type of the cache (0 F32, 1 F16, 8 Q8_0). */
 #ifndef BP_ATTENTION_KEYS_CUH
 #define BP_ATTENTION_KEYS_CUH
 
@@ -17,8 +17,8 @@ struct key_list {
     const int *table; /* its row of the block table */
     int length, start;
 };
-static __device__ __forceinline__ key_list keys_of(const attention &a, int sequence, const int *table, const int *kv_len,
-                                                   const int *kv_start) {
+static __device__ __forceinline__ key_list keys_of(const attention &a, int sequence, const int *table,
+                                                   const int *kv_len, const int *kv_start) {
     key_list k = { table, 0, 0 };
     if (a.n_sequences != 1 && (sequence < 0 || sequence >= a.n_sequences)) return k;
     const int at = a.n_sequences == 1 ? 0 : sequence; /* the usual case waits for one load less */
@@ -47,7 +47,8 @@ static __device__ __forceinline__ key_span span_of(const attention &a, const key
     if (a.causal) {
         if (at + 1 < end) end = at + 1;
         if (a.window && at - a.window + 1 > first) first = at - a.window + 1;
-        if (a.chunk && (int64_t)p / a.chunk * a.chunk - k.start > first) first = (int64_t)p / a.chunk * a.chunk - k.start;
+        if (a.chunk && (int64_t)p / a.chunk * a.chunk - k.start > first)
+            first = (int64_t)p / a.chunk * a.chunk - k.start;
     } else if (a.window) {
         if (at - a.window / 2 > first) first = at - a.window / 2;
         if (at + a.window / 2 + 1 < end) end = at + a.window / 2 + 1;
@@ -72,15 +73,6 @@ static __device__ __forceinline__ float score_of(const attention &a, float produ
     return fmaf(-slope, fabsf((float)far), s);
 }
 
-/* What another block of this launch may have written. */
-static __device__ __forceinline__ float load_fresh(const float *at) {
-#ifdef BP_EMULATED
-    return *at;
-#else
-    return __ldcg(at);
-#endif
-}
-
 /* Eight values, from dimension 8 chunk on, of a row of the cache. raw: what is loaded, to have many in flight. */
 #if BP_CACHE == 0
 struct raw8 { uint4 a, b; };
@@ -90,8 +82,10 @@ static __device__ __forceinline__ raw8 load8(const uint8_t *cache, int64_t row, 
     return r;
 }
 static __device__ __forceinline__ void values8(const raw8 &r, float *v) {
-    v[0] = __uint_as_float(r.a.x), v[1] = __uint_as_float(r.a.y), v[2] = __uint_as_float(r.a.z), v[3] = __uint_as_float(r.a.w);
-    v[4] = __uint_as_float(r.b.x), v[5] = __uint_as_float(r.b.y), v[6] = __uint_as_float(r.b.z), v[7] = __uint_as_float(r.b.w);
+    v[0] = __uint_as_float(r.a.x), v[1] = __uint_as_float(r.a.y), v[2] = __uint_as_float(r.a.z),
+    v[3] = __uint_as_float(r.a.w);
+    v[4] = __uint_as_float(r.b.x), v[5] = __uint_as_float(r.b.y), v[6] = __uint_as_float(r.b.z),
+    v[7] = __uint_as_float(r.b.w);
 }
 #elif BP_CACHE == 1
 struct raw8 { uint4 a; };

@@ -1,7 +1,7 @@
-/* Attention of many tokens over F16 caches, on the tensor cores (sm_80 and later). A block takes 64 tokens of one query head, a
- * warp 16 of them, and goes through the keys 64 at a time, two stages in flight; scores never leave the registers (online
- * softmax). Sources: Dao et al. 2022, 2023; Milakov & Gimelshein 2018.
- * Tokens of several sequences in one block: the keys of each sequence are gone through in turn, with the others' rows masked.
+/* Attention of many tokens over F16 caches, on the tensor cores (sm_80 and later). A block takes 64 tokens of one query
+ * head, a warp 16 of them, and goes through the keys 64 at a time, two stages in flight; scores never leave the
+ * registers (online softmax). Sources: Dao et al. 2022, 2023; Milakov & Gimelshein 2018. Tokens of several sequences in
+ * one block: the keys of each sequence are gone through in turn, with the others' rows masked.
  *
  * Options: BP_CACHE = 1, BP_DIM, BP_DIM_V (multiples of 16, at most 256).
  * Grid: x: ceil(tokens / 64), y: n_head. 128 threads. Shared: 64 rows of the queries, twice 64 keys and values. */
@@ -30,15 +30,17 @@ static __device__ __forceinline__ void load4_transposed(uint32_t v[4], uint32_t 
                  : "=r"(v[0]), "=r"(v[1]), "=r"(v[2]), "=r"(v[3]) : "r"(at));
 }
 static __device__ __forceinline__ void multiply(float d[4], const uint32_t a[4], uint32_t b0, uint32_t b1) {
-    asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
-                 : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
-                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+    asm volatile(
+        "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+        : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
 }
 
 /* Keys and values [first, first + KEYS) of a sequence into a stage; those that are not there become zeros. Whether this
  * thread's is there. */
-static __device__ __forceinline__ bool fetch(const attention &a, const key_list &keys, int kv_head, const uint8_t *k_cache,
-                                             const uint8_t *v_cache, int first, int end, uint32_t stage, uint8_t *there) {
+static __device__ __forceinline__ bool fetch(const attention &a, const key_list &keys, int kv_head,
+                                             const uint8_t *k_cache, const uint8_t *v_cache, int first, int end,
+                                             uint32_t stage, uint8_t *there) {
     /* Two threads a key. */
     const int key = threadIdx.x / 2, part = threadIdx.x % 2, j = first + key;
     int64_t row = j < end ? cache_row(a, keys, j, kv_head) : -1;
@@ -49,12 +51,14 @@ static __device__ __forceinline__ bool fetch(const attention &a, const key_list 
 #pragma unroll 4
     for (int c = part; c < BP_DIM / 8; c += 2) copy16(stage + key * (PITCH_K * 2) + c * 16, k + c * 16, good);
 #pragma unroll 4
-    for (int c = part; c < BP_DIM_V / 8; c += 2) copy16(stage + KEY_BYTES + key * (PITCH_V * 2) + c * 16, v + c * 16, good);
+    for (int c = part; c < BP_DIM_V / 8; c += 2)
+        copy16(stage + KEY_BYTES + key * (PITCH_V * 2) + c * 16, v + c * 16, good);
     return good;
 }
 
 /* The tile's queries as halves; what a half cannot hold becomes its largest number. */
-static __device__ __forceinline__ void load_queries(const float *q, int n_head, int head, int token0, int n_tokens, uint8_t *shared) {
+static __device__ __forceinline__ void load_queries(const float *q, int n_head, int head, int token0, int n_tokens,
+                                                    uint8_t *shared) {
     for (int i = threadIdx.x; i < TOKENS * (BP_DIM / 2); i += 128) {
         const int t = i / (BP_DIM / 2), d = i % (BP_DIM / 2) * 2;
         float2 v = make_float2(0, 0);
@@ -66,10 +70,11 @@ static __device__ __forceinline__ void load_queries(const float *q, int n_head, 
 }
 
 extern "C" __global__ void __launch_bounds__(128)
-    attention_prefill(const float *q, const uint8_t *k_cache, const uint8_t *v_cache, const int *positions, const int *sequences,
-                      const int *block_table, const int *kv_len, const int *kv_start, const float *sinks, float *out, bp_size tokens,
-                      bp_size n_sequences, int n_head, int n_head_kv, int causal, int window, int chunk, float scale, float softcap,
-                      float alibi, int block_size, int n_blocks, bp_size table_width) {
+    attention_prefill(const float *q, const uint8_t *k_cache, const uint8_t *v_cache, const int *positions,
+                      const int *sequences, const int *block_table, const int *kv_len, const int *kv_start,
+                      const float *sinks, float *out, bp_size tokens, bp_size n_sequences, int n_head, int n_head_kv,
+                      int causal, int window, int chunk, float scale, float softcap, float alibi, int block_size,
+                      int n_blocks, bp_size table_width) {
     extern __shared__ __align__(128) uint8_t shared[];
     __shared__ int row_first[TOKENS], row_end[TOKENS], row_position[TOKENS], row_sequence[TOKENS];
     __shared__ uint8_t there[2][KEYS];
@@ -141,8 +146,8 @@ extern "C" __global__ void __launch_bounds__(128)
         int stage = 0;
         for (int j0 = first; j0 < end; j0 += KEYS, stage ^= 1) {
             if (j0 + KEYS < end) {
-                good_next = fetch(a, keys, kv_head, k_cache, v_cache, j0 + KEYS, end, stages + (stage ^ 1) * STAGE_BYTES,
-                                  there[stage ^ 1]);
+                good_next = fetch(a, keys, kv_head, k_cache, v_cache, j0 + KEYS, end,
+                                  stages + (stage ^ 1) * STAGE_BYTES, there[stage ^ 1]);
             }
             asm volatile("cp.async.commit_group;");
             asm volatile("cp.async.wait_group 1;");
@@ -210,7 +215,8 @@ extern "C" __global__ void __launch_bounds__(128)
             }
 #pragma unroll
             for (int k = 0; k < KEYS / 16; k++) {
-                const uint32_t share[4] = { pack_half(score[2 * k][0], score[2 * k][1]), pack_half(score[2 * k][2], score[2 * k][3]),
+                const uint32_t share[4] = { pack_half(score[2 * k][0], score[2 * k][1]),
+                                            pack_half(score[2 * k][2], score[2 * k][3]),
                                             pack_half(score[2 * k + 1][0], score[2 * k + 1][1]),
                                             pack_half(score[2 * k + 1][2], score[2 * k + 1][3]) };
 #pragma unroll
@@ -241,7 +247,8 @@ extern "C" __global__ void __launch_bounds__(128)
         float *to = out + ((int64_t)token * n_head + head) * BP_DIM_V + lane % 4 * 2;
 #pragma unroll
         for (int i = 0; i < OUTS; i++) {
-            *(float2 *)(to + 8 * i) = none ? make_float2(0, 0) : make_float2(mix[i][2 * r] * by, mix[i][2 * r + 1] * by);
+            *(float2 *)(to + 8 * i) =
+                none ? make_float2(0, 0) : make_float2(mix[i][2 * r] * by, mix[i][2 * r + 1] * by);
         }
     }
 }

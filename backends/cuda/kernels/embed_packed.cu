@@ -3,8 +3,8 @@
 // options: -DBP_TYPE=2|3|6|7|8|10|11|12|13|14|39
 #include "matmul_block.cuh"
 
-extern "C" __global__ void __launch_bounds__(128) embed_packed(const uint8_t *table, const int *ids, float *out, bp_size n_ids, int n,
-                                                               int n_rows, float scale) {
+extern "C" __global__ void __launch_bounds__(128)
+    embed_packed(const uint8_t *table, const int *ids, float *out, bp_size n_ids, int n, int n_rows, float scale) {
     typedef unit<BP_TYPE> source;
     bp_wait_inputs();
     const uint32_t width = n / source::VALUES, i = blockIdx.x * 128 + threadIdx.x;
@@ -22,8 +22,9 @@ extern "C" __global__ void __launch_bounds__(128) embed_packed(const uint8_t *ta
         float4 *to = (float4 *)(out + (int64_t)k * n + i * source::VALUES);
 #pragma unroll
         for (int j = 0; j < source::VALUES / 4; j++) {
-            to[j] = there ? make_float4(scale * v[4 * j], scale * v[4 * j + 1], scale * v[4 * j + 2], scale * v[4 * j + 3])
-                          : make_float4(0, 0, 0, 0);
+            to[j] =
+                there ? make_float4(scale * v[4 * j], scale * v[4 * j + 1], scale * v[4 * j + 2], scale * v[4 * j + 3])
+                      : make_float4(0, 0, 0, 0);
         }
     }
 }

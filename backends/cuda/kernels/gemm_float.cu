@@ -1,12 +1,14 @@
-/* out[o, t] = bias[o] + sum of w[i, o] x[i, t], all F32, in plain FMA: for exact activations and for cards or shapes without
- * the tensor-core form. A block makes 64 rows x 64 tokens, a thread 4 x 4 of them, 16 inputs at a time.
- * Grid: x: ceil(rows / 64), y: ceil(tokens / 64). out_rows: distance of two tokens in out; w and out begin at the first row. */
+/* out[o, t] = bias[o] + sum of w[i, o] x[i, t], all F32, in plain FMA: for exact activations and for cards or shapes
+ * without the tensor-core form. A block makes 64 rows x 64 tokens, a thread 4 x 4 of them, 16 inputs at a time. Grid:
+ * x: ceil(rows / 64), y: ceil(tokens / 64). out_rows: distance of two tokens in out; w and out begin at the first row.
+ */
 #include "common.cuh"
 
 enum { TILE = 64, DEEP = 16 };
 
-extern "C" __global__ void __launch_bounds__(256) gemm_float(const float *w, const float *x, const float *bias, float *out, int n_in,
-                                                             int rows, int out_rows, int first_row, bp_size tokens) {
+extern "C" __global__ void __launch_bounds__(256)
+    gemm_float(const float *w, const float *x, const float *bias, float *out, int n_in, int rows, int out_rows,
+               int first_row, bp_size tokens) {
     __shared__ float ws[DEEP][TILE + 4], xs[DEEP][TILE + 4];
     bp_release_next();
     bp_wait_inputs();

@@ -22,12 +22,14 @@ static __device__ __forceinline__ void load4(uint32_t v[4], uint32_t at) {
 
 static __device__ __forceinline__ void multiply(float d[4], const uint32_t a[4], uint32_t b0, uint32_t b1) {
 #if BP_BF16
-    asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+    asm volatile(
+        "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
 #else
-    asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+    asm volatile(
+        "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
 #endif
-                 : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
-                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+        : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
 }
 
 /* Inputs [k, k + 32) of 128 rows of a matrix, 256 threads: two chunks each. */
@@ -40,8 +42,9 @@ static __device__ __forceinline__ void fetch(uint32_t to, const uint16_t *from, 
     }
 }
 
-extern "C" __global__ void __launch_bounds__(256) gemm_half(const uint16_t *w, const uint16_t *x, const float *bias, float *out, int n_in,
-                                                            int rows, int out_rows, int first_row, bp_size tokens) {
+extern "C" __global__ void __launch_bounds__(256)
+    gemm_half(const uint16_t *w, const uint16_t *x, const float *bias, float *out, int n_in, int rows, int out_rows,
+              int first_row, bp_size tokens) {
     extern __shared__ __align__(128) uint8_t shared[];
     const uint32_t base = (uint32_t)__cvta_generic_to_shared(shared);
     bp_release_next();
@@ -92,9 +95,11 @@ extern "C" __global__ void __launch_bounds__(256) gemm_half(const uint16_t *w, c
         for (int j = 0; j < 4; j++) {
 #pragma unroll
             for (int h = 0; h < 4; h++) {
-                const int token = token0 + t0 + 16 * i + lane / 4 + h / 2 * 8, row = row0 + r0 + 8 * j + lane % 4 * 2 + h % 2;
+                const int token = token0 + t0 + 16 * i + lane / 4 + h / 2 * 8,
+                          row = row0 + r0 + 8 * j + lane % 4 * 2 + h % 2;
                 if (token < n_tokens && row < rows) {
-                    out[(uint64_t)token * out_rows + first_row + row] = sum[i][j][h] + (bias ? bias[first_row + row] : 0);
+                    out[(uint64_t)token * out_rows + first_row + row] =
+                        sum[i][j][h] + (bias ? bias[first_row + row] : 0);
                 }
             }
         }

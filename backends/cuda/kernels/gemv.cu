@@ -8,7 +8,8 @@
  *   BP_ROWS      rows a warp at once (gate and up: half each)    BP_DEPTH     units in flight a lane and row
  *   BP_SPLIT     warps that share a row          BP_WARPS        warps a block
  *   BP_STEPS     times a block takes new rows    BP_ALIGNED      0: rows of floats that start anywhere
- * Grid: x: for each matrix ceil(rows / rows a block), y: 1, or pairs of experts and tokens, z: ceil(tokens / BP_TOKENS). */
+ * Grid: x: for each matrix ceil(rows / rows a block), y: 1, or pairs of experts and tokens, z: ceil(tokens /
+ * BP_TOKENS). */
 // options: -DBP_TYPE_A=2 -DBP_TYPE_B=2 -DBP_TYPE_C=2 -DBP_EXACT=0|1 -DBP_TOKENS=1|8 -DBP_GLU=0 -DBP_EXPERTS=0 -DBP_ROWS=2 -DBP_DEPTH=1 -DBP_SPLIT=2 -DBP_WARPS=8 -DBP_STEPS=1 -DBP_ALIGNED=1
 // options: -DBP_TYPE_A=3 -DBP_TYPE_B=3 -DBP_TYPE_C=3 -DBP_EXACT=0|1 -DBP_TOKENS=1|8 -DBP_GLU=0 -DBP_EXPERTS=0 -DBP_ROWS=2 -DBP_DEPTH=1 -DBP_SPLIT=2 -DBP_WARPS=8 -DBP_STEPS=1 -DBP_ALIGNED=1
 // options: -DBP_TYPE_A=6 -DBP_TYPE_B=6 -DBP_TYPE_C=6 -DBP_EXACT=0|1 -DBP_TOKENS=1|8 -DBP_GLU=0 -DBP_EXPERTS=0 -DBP_ROWS=2 -DBP_DEPTH=1 -DBP_SPLIT=2 -DBP_WARPS=8 -DBP_STEPS=1 -DBP_ALIGNED=1
@@ -66,9 +67,9 @@ struct gating {
 };
 
 /* The dot products of BP_ROWS rows that start at units row[…], over this warp's part of them. */
-template <class SOURCE>
-static __device__ __forceinline__ void dot_rows(const bp_planes &w, const bp_planes &up, const uint32_t *row, const input &in,
-                                                uint32_t part, float sum[BP_ROWS][BP_TOKENS]) {
+template <class SOURCE> static __device__ __forceinline__ void dot_rows(const bp_planes &w, const bp_planes &up,
+                                                                        const uint32_t *row, const input &in,
+                                                                        uint32_t part, float sum[BP_ROWS][BP_TOKENS]) {
     SOURCE s[BP_DEPTH][BP_ROWS];
     const uint32_t n = in.n_in / SOURCE::VALUES, lane = threadIdx.x & 31;
 #pragma unroll
@@ -135,8 +136,9 @@ static __device__ __forceinline__ void combine(float sum[BP_ROWS][BP_TOKENS], fl
 __shared__ float gated[BP_TOKENS][BLOCK_ROWS];
 
 /* Lane k has sum k; that of the gate is RESULTS * BP_TOKENS lanes before that of the up. */
-static __device__ __forceinline__ void store(const matrix &m, const matrix &up, const gating &g, uint32_t n_tokens, uint32_t expert,
-                                             bool absent, uint32_t row, uint32_t in_block, const float *mine) {
+static __device__ __forceinline__ void store(const matrix &m, const matrix &up, const gating &g, uint32_t n_tokens,
+                                             uint32_t expert, bool absent, uint32_t row, uint32_t in_block,
+                                             const float *mine) {
     const uint32_t k = threadIdx.x & 31, r = k / BP_TOKENS, t = k % BP_TOKENS;
     float a = mine[0], b = __shfl_down_sync(0xffffffffu, mine[0], RESULTS * BP_TOKENS);
     if (k >= RESULTS * BP_TOKENS || row + r >= m.rows) return;
@@ -149,7 +151,8 @@ static __device__ __forceinline__ void store(const matrix &m, const matrix &up, 
 }
 
 /* The block's rows as 8-bit activations, 32 at a time. */
-static __device__ __forceinline__ void store_codes(const gating &g, uint32_t rows, uint32_t first_row, uint32_t token, uint32_t n_tokens) {
+static __device__ __forceinline__ void store_codes(const gating &g, uint32_t rows, uint32_t first_row, uint32_t token,
+                                                   uint32_t n_tokens) {
     __syncthreads();
     const uint32_t lane = threadIdx.x & 31;
     enum { BLOCKS = (BLOCK_ROWS + 31) / 32 }; /* codes are asked for where a block has whole ones */
@@ -162,8 +165,8 @@ static __device__ __forceinline__ void store_codes(const gating &g, uint32_t row
     }
 }
 #else
-static __device__ __forceinline__ void store(const matrix &m, const matrix &, const gating &, uint32_t n_tokens, uint32_t expert,
-                                             bool absent, uint32_t row, uint32_t, const float *mine) {
+static __device__ __forceinline__ void store(const matrix &m, const matrix &, const gating &, uint32_t n_tokens,
+                                             uint32_t expert, bool absent, uint32_t row, uint32_t, const float *mine) {
 #pragma unroll
     for (int j = 0; j < KEPT; j++) {
         const uint32_t k = 32 * j + (threadIdx.x & 31), r = k / BP_TOKENS, t = k % BP_TOKENS;
@@ -174,9 +177,9 @@ static __device__ __forceinline__ void store(const matrix &m, const matrix &, co
 }
 #endif
 
-template <int TYPE>
-static __device__ __forceinline__ void run(matrix m, const matrix &up, const gating &g, input in, uint32_t block, const int *ids,
-                                           uint32_t n_used, uint32_t n_expert, uint32_t pair) {
+template <int TYPE> static __device__ __forceinline__ void run(matrix m, const matrix &up, const gating &g, input in,
+                                                               uint32_t block, const int *ids, uint32_t n_used,
+                                                               uint32_t n_expert, uint32_t pair) {
     typedef typename source_of<TYPE>::type source;
     const uint32_t group = threadIdx.x / 32 / BP_SPLIT, n = in.n_in / source::VALUES, first_row = block * BLOCK_ROWS;
     const uint64_t n_blocks = (uint64_t)n_expert * m.rows * (in.n_in / 32);
@@ -215,11 +218,10 @@ static __device__ __forceinline__ void run(matrix m, const matrix &up, const gat
 
 /* n_used: pairs that share a token of x (1: each has its own); tokens: with BP_EXPERTS the pairs. */
 extern "C" __global__ void __launch_bounds__(32 * BP_WARPS)
-    gemv(const void *x, const float2 *scales, bp_size tokens, int n_in, const uint8_t *weight_a, const float *bias_a, float *out_a,
-         int rows_a, const uint8_t *weight_b, const float *bias_b, float *out_b, int rows_b, const uint8_t *weight_c,
-         const float *bias_c, float *out_c, int rows_c, const int *ids, int n_used, int n_expert, uint8_t *glu_codes,
-         float2 *glu_scales, int glu_f, float glu_limit, float glu_plus) {
-    bp_release_next();
+    gemv(const void *x, const float2 *scales, bp_size tokens, int n_in, const uint8_t *weight_a, const float *bias_a,
+         float *out_a, int rows_a, const uint8_t *weight_b, const float *bias_b, float *out_b, int rows_b,
+         const uint8_t *weight_c, const float *bias_c, float *out_c, int rows_c, const int *ids, int n_used,
+         int n_expert, uint8_t *glu_codes, float2 *glu_scales, int glu_f, float glu_limit, float glu_plus) {
     const matrix a = { weight_a, bias_a, out_a, (uint32_t)rows_a }, b = { weight_b, bias_b, out_b, (uint32_t)rows_b };
     const matrix c = { weight_c, bias_c, out_c, (uint32_t)rows_c };
     const gating g = { glu_codes, glu_scales, (uint32_t)glu_f, glu_limit, glu_plus };
@@ -235,7 +237,8 @@ extern "C" __global__ void __launch_bounds__(32 * BP_WARPS)
 #if BP_EXPERTS
     (void)blocks_a, (void)blocks_b, (void)c;
     const uint32_t pairs = bp_get(tokens);
-    for (uint32_t pair = blockIdx.y; pair < pairs; pair += gridDim.y) run<BP_TYPE_A>(a, b, g, in, k, ids, n_used, n_expert, pair);
+    for (uint32_t pair = blockIdx.y; pair < pairs; pair += gridDim.y)
+        run<BP_TYPE_A>(a, b, g, in, k, ids, n_used, n_expert, pair);
 #elif BP_GLU
     (void)blocks_a, (void)blocks_b, (void)c;
     run<BP_TYPE_A>(a, b, g, in, k, ids, n_used, n_expert, 0);

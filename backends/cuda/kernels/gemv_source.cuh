@@ -16,7 +16,8 @@ template <int TYPE> struct int8_source {
     struct operand {
         uint4 a[VALUES / 16];
         float2 scale; /* d, d times the sum of the block's codes */
-        __device__ __forceinline__ void take(const void *x, const float2 *scales, uint64_t token, uint32_t n, uint32_t i) {
+        __device__ __forceinline__ void take(const void *x, const float2 *scales, uint64_t token, uint32_t n,
+                                             uint32_t i) {
             const uint8_t *codes = (const uint8_t *)x + token * n + VALUES * i;
 #pragma unroll
             for (int k = 0; k < VALUES / 16; k++) a[k] = *(const uint4 *)(codes + 16 * k);

@@ -29,6 +29,7 @@ static __device__ __forceinline__ void write_head(const cache_place &c, const fl
 extern "C" __global__ void __launch_bounds__(128)
 kv_write(const float *k, const float *v, const int *slots, uint8_t *k_cache, uint8_t *v_cache, bp_size tokens_, int heads,
          int k_width, int v_width, int block, int n_blocks, int64_t k_row, int64_t v_row) {
+    bp_release_next();
     bp_wait_inputs();
     const bp_rotation none = {};
     const cache_place keys = { k_cache, k_width, block, heads, n_blocks, k_row }, values = { v_cache, v_width, block, heads, n_blocks, v_row };
@@ -45,6 +46,7 @@ rope_kv_write(const float *q, const float *k, const float *v, const int *positio
               const float *factors, float *q_out, uint8_t *k_cache, uint8_t *v_cache, bp_size tokens_, int heads_q, int heads,
               int k_width, int v_width, int block, int n_blocks, int64_t k_row, int64_t v_row, float magnitude, int n_dims,
               int halves, int s0, int s1, int s2, int s3) {
+    bp_release_next();
     bp_wait_inputs();
     const bp_rotation r = { turns, factors, magnitude, k_width, n_dims, halves, { s0, s1, s2, s3 } };
     const cache_place keys = { k_cache, k_width, block, heads, n_blocks, k_row }, values = { v_cache, v_width, block, heads, n_blocks, v_row };

@@ -1,9 +1,9 @@
 /* A weight's values out of memory. For each type T:
  *   packed<T>::VALUES   values of one unit, a lane's share of a load
  *   load(w, i)          issue the loads of unit i of the weight (units counted through all rows)
- *   packed<T> of whole numbers, T quantised: unpack(i, c, s, m) gives VALUES signed codes, four a word in order, and for each
- *   of HALVES equal parts a scale and (where MINIMUM) what is to be added: value = s * code + m.
- *   values(i, v)        VALUES floats. */
+ *   packed<T> of whole numbers, T quantised: unpack(i, c, s, m) gives VALUES signed codes, four a word in order, and
+ * for each of HALVES equal parts a scale and (where MINIMUM) what is to be added: value = s * code + m. values(i, v)
+ * VALUES floats. */
 #ifndef BP_MATMUL_BLOCK_CUH
 #define BP_MATMUL_BLOCK_CUH
 
@@ -265,7 +265,9 @@ template <int TYPE> struct unit {
 template <> struct unit<0> { /* F32 */
     enum { VALUES = 4 };
     uint4 q;
-    __device__ __forceinline__ void load(const bp_planes &w, uint32_t i) { q = load_weight16(w.at[0] + 16 * (uint64_t)i); }
+    __device__ __forceinline__ void load(const bp_planes &w, uint32_t i) {
+        q = load_weight16(w.at[0] + 16 * (uint64_t)i);
+    }
     __device__ __forceinline__ void values(uint32_t, float *v) const {
 #pragma unroll
         for (int k = 0; k < 4; k++) v[k] = __uint_as_float(word_of(q, k));
@@ -275,7 +277,9 @@ template <> struct unit<0> { /* F32 */
 template <> struct unit<1> { /* F16 */
     enum { VALUES = 8 };
     uint4 q;
-    __device__ __forceinline__ void load(const bp_planes &w, uint32_t i) { q = load_weight16(w.at[0] + 16 * (uint64_t)i); }
+    __device__ __forceinline__ void load(const bp_planes &w, uint32_t i) {
+        q = load_weight16(w.at[0] + 16 * (uint64_t)i);
+    }
     __device__ __forceinline__ void values(uint32_t, float *v) const {
 #pragma unroll
         for (int k = 0; k < 4; k++) v[2 * k] = half_low(word_of(q, k)), v[2 * k + 1] = half_high(word_of(q, k));
@@ -285,7 +289,9 @@ template <> struct unit<1> { /* F16 */
 template <> struct unit<30> { /* BF16 */
     enum { VALUES = 8 };
     uint4 q;
-    __device__ __forceinline__ void load(const bp_planes &w, uint32_t i) { q = load_weight16(w.at[0] + 16 * (uint64_t)i); }
+    __device__ __forceinline__ void load(const bp_planes &w, uint32_t i) {
+        q = load_weight16(w.at[0] + 16 * (uint64_t)i);
+    }
     __device__ __forceinline__ void values(uint32_t, float *v) const {
 #pragma unroll
         for (int k = 0; k < 4; k++) v[2 * k] = bf16_low(word_of(q, k)), v[2 * k + 1] = bf16_high(word_of(q, k));

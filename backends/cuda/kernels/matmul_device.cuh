@@ -1,4 +1,5 @@
-/* What the matrix kernels need of the machine beside common.cuh: pairs of halves, wide loads, dot products of four bytes. */
+/* What the matrix kernels need of the machine beside common.cuh: pairs of halves, wide loads, dot products of four
+ * bytes. */
 #ifndef BP_MATMUL_DEVICE_CUH
 #define BP_MATMUL_DEVICE_CUH
 
@@ -30,12 +31,15 @@ static inline int32_t dot4(uint32_t a, uint32_t b, int32_t sum) {
 }
 static inline uint32_t pick_bytes(uint32_t a, uint32_t b, uint32_t which) {
     uint32_t v = 0;
-    for (int k = 0; k < 4; k++) v |= (uint32_t)(((uint64_t)b << 32 | a) >> (8 * (which >> (4 * k) & 7)) & 255) << (8 * k);
+    for (int k = 0; k < 4; k++)
+        v |= (uint32_t)(((uint64_t)b << 32 | a) >> (8 * (which >> (4 * k) & 7)) & 255) << (8 * k);
     return v;
 }
 #else
 /* Byte k of the result is the one of a (0 … 3) or b (4 … 7) that bits 4 k of `which` tell. */
-static __device__ __forceinline__ uint32_t pick_bytes(uint32_t a, uint32_t b, uint32_t which) { return __byte_perm(a, b, which); }
+static __device__ __forceinline__ uint32_t pick_bytes(uint32_t a, uint32_t b, uint32_t which) {
+    return __byte_perm(a, b, which);
+}
 
 /* Weights are read once: they need not stay in the first cache. Volatile keeps them before the wait above. */
 #if defined(BP_EMULATED)

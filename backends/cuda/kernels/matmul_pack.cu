@@ -5,8 +5,12 @@
 #include "backplane/blocks.h"
 
 /* The nibbles of a block as the file has them: byte j is value j low, j + 16 high. */
-[[maybe_unused]] static __device__ inline uint32_t nibble_code(const uint8_t *qs, int j) { return j < 16 ? qs[j] & 15 : qs[j - 16] >> 4; }
-[[maybe_unused]] static __device__ inline uint32_t fifth_bit(const uint8_t *qh, int j) { return qh[j / 8] >> (j % 8) & 1; }
+[[maybe_unused]] static __device__ inline uint32_t nibble_code(const uint8_t *qs, int j) {
+    return j < 16 ? qs[j] & 15 : qs[j - 16] >> 4;
+}
+[[maybe_unused]] static __device__ inline uint32_t fifth_bit(const uint8_t *qh, int j) {
+    return qh[j / 8] >> (j % 8) & 1;
+}
 
 /* code: value j of sub-block s (0 … 7, 0 for small blocks) of the block at b, in as many bits as the type has. */
 #if BP_TYPE == 2 || BP_TYPE == 3
@@ -15,7 +19,9 @@ typedef bp_block_q4_0 raw_block;
 #else
 typedef bp_block_q4_1 raw_block;
 #endif
-[[maybe_unused]] static __device__ inline uint32_t code(const raw_block *b, int, int j) { return nibble_code(b->qs, j); }
+[[maybe_unused]] static __device__ inline uint32_t code(const raw_block *b, int, int j) {
+    return nibble_code(b->qs, j);
+}
 #elif BP_TYPE == 6 || BP_TYPE == 7
 #if BP_TYPE == 6
 typedef bp_block_q5_0 raw_block;
@@ -30,7 +36,9 @@ typedef bp_block_q8_0 raw_block;
 [[maybe_unused]] static __device__ inline uint32_t code(const raw_block *b, int, int j) { return (uint8_t)b->qs[j]; }
 #elif BP_TYPE == 10
 typedef bp_block_q2_k raw_block;
-[[maybe_unused]] static __device__ inline uint32_t code(const raw_block *b, int s, int j) { return b->qs[32 * (s / 4) + j] >> (2 * (s % 4)) & 3; }
+[[maybe_unused]] static __device__ inline uint32_t code(const raw_block *b, int s, int j) {
+    return b->qs[32 * (s / 4) + j] >> (2 * (s % 4)) & 3;
+}
 #elif BP_TYPE == 11
 typedef bp_block_q3_k raw_block;
 [[maybe_unused]] static __device__ inline uint32_t code(const raw_block *b, int s, int j) {
@@ -117,12 +125,14 @@ typedef struct raw_block { uint8_t e, qs[16]; } raw_block;
 }
 
 /* record: 12 bytes at a multiple of 4, of which block s writes its own. */
-[[maybe_unused]] static __device__ inline void store_scales6(uint8_t *record, int s, uint32_t first, uint32_t second, uint32_t high_word) {
+[[maybe_unused]] static __device__ inline void store_scales6(uint8_t *record, int s, uint32_t first, uint32_t second,
+                                                             uint32_t high_word) {
     record[s] = (uint8_t)((first & 15) | (second & 15) << 4);
     if (s == 0) *(uint32_t *)(record + 8) = high_word;
 }
 
-[[maybe_unused]] static __device__ inline void store_scales(const bp_planes &w, uint64_t at, const raw_block *b, int s) {
+[[maybe_unused]] static __device__ inline void store_scales(const bp_planes &w, uint64_t at, const raw_block *b,
+                                                            int s) {
 #if BP_TYPE == 2 || BP_TYPE == 8
     ((uint16_t *)plane(w, 1))[at] = b->d;
 #elif BP_TYPE == 3
@@ -158,7 +168,8 @@ extern "C" __global__ void __launch_bounds__(256) matmul_pack(const unsigned cha
                                                               long long n_in, long long n_rows, unsigned char *to) {
     const uint64_t width = (uint64_t)n_in / 32, count = (uint64_t)n * width;
     const bp_planes w = planes_of<BP_TYPE>(to, (uint64_t)n_rows * width);
-    for (uint64_t i = (uint64_t)blockIdx.x * blockDim.x + threadIdx.x; i < count; i += (uint64_t)gridDim.x * blockDim.x) {
+    for (uint64_t i = (uint64_t)blockIdx.x * blockDim.x + threadIdx.x; i < count;
+         i += (uint64_t)gridDim.x * blockDim.x) {
         const raw_block *b = (const raw_block *)rows + (BP_SMALL ? i : i / 8);
         int s = BP_SMALL ? 0 : (int)(i % 8);
         uint8_t c[32];

@@ -1,8 +1,7 @@
-// rms_norm of whole rows that fit in a block's registers: a block a row, four values a thread at a time. The weights are
-// fetched before the row is there. Where asked, the result is rounded to 8 bits as well.
+// rms_norm of whole rows that fit in a block's registers: a block a row, four values a thread at a time. The weights
+// are fetched before the row is there. Where asked, the result is rounded to 8 bits as well.
 // options: -DEACH=1|2|4
 #include "common.cuh"
-
 
 // Four values a lane; eight lanes are a block of 32 that shares a scale (quantise_block.cuh tells the format).
 static __device__ __forceinline__ void quantise4(float4 v, int8_t *codes, float2 *scale) {
@@ -17,14 +16,16 @@ static __device__ __forceinline__ void quantise4(float4 v, int8_t *codes, float2
 #pragma unroll
     for (int k = 4; k; k >>= 1) sum += __shfl_xor_sync(0xffffffffu, sum, k);
     *(uint32_t *)codes = (a & 255) | (uint32_t)(b & 255) << 8 | (uint32_t)(c & 255) << 16 | (uint32_t)(e & 255) << 24;
-    if (threadIdx.x % 8 == 0) *scale = bad ? make_float2(__int_as_float(0x7fc00000), 0) : make_float2(d, d * (float)sum);
+    if (threadIdx.x % 8 == 0)
+        *scale = bad ? make_float2(__int_as_float(0x7fc00000), 0) : make_float2(d, d * (float)sum);
 }
 
 // n = 4 EACH blockDim.x, a multiple of 128; grid: rows.
 extern "C" __global__ void __launch_bounds__(1024)
-norm_row(const float4 *x, const float4 *residual, const float4 *weight, const float4 *bias, float4 *y, float4 *sum, int8_t *codes,
-         float2 *scales, bp_size rows, int n, float eps) {
+    norm_row(const float4 *x, const float4 *residual, const float4 *weight, const float4 *bias, float4 *y, float4 *sum,
+             int8_t *codes, float2 *scales, bp_size rows, int n, float eps) {
     __shared__ float room[32];
+    bp_release_next();
     const int threads = blockDim.x, me = threadIdx.x;
     const int64_t first = (int64_t)blockIdx.x * (n / 4);
     float4 s[EACH], w[EACH];
