@@ -1,7 +1,7 @@
 # Sourced by ./quickstart and ./check: packages and the default model. Needs bash.
 
 build_packages=(gcc cmake ninja-build pkg-config python3 python3-pip libinih-dev libpcre2-dev libutf8proc-dev libjansson-dev)
-test_packages=(libcmocka-dev clang libomp-dev binutils git)
+test_packages=(libcmocka-dev g++ clang libomp-dev binutils git python3-venv)
 
 cache=${BACKPLANE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/backplane}
 model=$cache/SmolLM2-135M-Instruct.Q4_1.gguf
@@ -27,6 +27,20 @@ install_packages() {
     echo "Installing ${missing[*]}" >&2
     export DEBIAN_FRONTEND=noninteractive
     apt-get update -qq >&2 && apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2
+}
+
+# The Python packages that tests compare with, hashes verified, in an environment of their own beside the model.
+prepare_python() {
+    local environment
+    environment=$cache/python-$(sha256sum tests/requirements.txt | cut -c 1-16)
+    if [ ! -f "$environment/ready" ]; then
+        echo "Installing the Python packages that tests compare with" >&2
+        rm -rf "$environment"
+        python3 -m venv "$environment" >&2 || return 1
+        "$environment/bin/pip" install --quiet --require-hashes -r tests/requirements.txt >&2 || return 1
+        touch "$environment/ready"
+    fi
+    export PATH=$environment/bin:$PATH
 }
 
 model_is_whole() { [ -f "$1" ] && echo "$model_sha256  $1" | sha256sum --check --status; }

@@ -9,8 +9,9 @@
 #include "backends/cpu/matmul.h"
 #include "backends/cpu/ops_vec.h"
 #include "backplane/backend.h"
+#include "backplane/node_check.h"
 
-enum { CPU_MAX_IN = 10, CPU_MAX_OUT = 2, CPU_MAX_SCRATCH = 5, CPU_ALIGN = 64 };
+enum { CPU_MAX_IN = BP_NODE_MAX_IN, CPU_MAX_OUT = BP_NODE_MAX_OUT, CPU_MAX_SCRATCH = 5, CPU_ALIGN = 64 };
 enum { CPU_MAX_KERNEL = 32 }; /* taps of causal_conv */
 
 struct bp_device {
@@ -30,30 +31,16 @@ struct bp_buffer {
 
 /* A value with the numbers of one submit. Dimensions past the rank are 1. */
 typedef struct cpu_tensor {
+    union {
+        bp_operand operand;
+        struct {
+            int64_t n[BP_MAX_RANK];
+            uint32_t type, layout, rank, role;
+        };
+    };
     char *data;
-    int64_t n[BP_MAX_RANK];
     uint64_t bytes;
-    uint32_t type, layout, rank, role;
 } cpu_tensor;
-
-typedef union cpu_params {
-    bp_embed_rows_params embed;
-    bp_route_experts_params route;
-    bp_norm_params norm;
-    bp_rope_params rope;
-    bp_kv_write_params kv;
-    bp_attention_params attention;
-    bp_scale_params scale;
-    bp_activation_params activation;
-    bp_glu_params glu;
-    bp_softcap_params softcap;
-    bp_reduce_params reduce;
-    bp_slice_params slice;
-    bp_pool_params pool;
-    bp_causal_conv_params conv;
-    bp_ssm_scan_params scan;
-    bp_delta_rule_params delta;
-} cpu_params;
 
 typedef struct cpu_task cpu_task;
 typedef void cpu_kernel(const cpu_task *task, uint32_t thread, uint32_t n_threads);
@@ -63,7 +50,7 @@ struct cpu_task {
     cpu_kernel *run;
     const bp_device *device;
     const cpu_tensor *in[CPU_MAX_IN], *out[CPU_MAX_OUT], *scratch[CPU_MAX_SCRATCH];
-    cpu_params params;
+    bp_any_params params;
     uint32_t op, node, format;
     uint64_t unit;       /* matmul_experts: bytes of prepared activations a row */
     uint32_t scratch_reads, scratch_writes; /* bits, one a scratch tensor */
@@ -83,10 +70,6 @@ cpu_kernel *cpu_op_kernel(uint32_t op);
 /* NULL where the task's tensors and parameters fit its op, else what is wrong; reads no tensor's data. */
 const char *cpu_check(const cpu_task *task);
 
-/* Size in bytes, by type and dimensions (layout of rows); false where it does not fit or the row is no whole blocks. */
-bool cpu_tensor_size(uint32_t type, const int64_t n[BP_MAX_RANK], uint64_t *bytes);
-/* Dimensions of a value given the symbols' numbers; false where one is negative or too large. */
-bool cpu_tensor_shape(const bp_value *v, const int64_t *symbols, int64_t n[BP_MAX_RANK]);
 /* Bytes that weight v [n] takes in its layout; false where the layout is not one that this device chose for it. */
 bool cpu_weight_size(const bp_device *d, const cpu_tensor *t, uint64_t *bytes);
 

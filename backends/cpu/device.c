@@ -154,7 +154,7 @@ static void choose_layout(const bp_device *d, uint32_t type, const int64_t n[BP_
 }
 
 bool cpu_weight_size(const bp_device *d, const cpu_tensor *t, uint64_t *bytes) {
-    if (!cpu_tensor_size(t->type, t->n, bytes)) return false;
+    if (!bp_numbers_bytes(t->type, t->n, bytes)) return false;
     if (t->layout == BP_LAYOUT_ROWS) return true;
     bp_weight_layout l = { 0 };
     choose_layout(d, t->type, t->n, &l);
@@ -178,7 +178,7 @@ bp_status cpu_layout(bp_device *d, const bp_graph *g, uint32_t value, bp_weight_
     for (uint32_t i = 0; i < v->rank && i < BP_MAX_RANK; i++) {
         if (v->dim[i].symbol) return cpu_fail(error, BP_E_INVALID, "cpu: %s: a weight's size must be fixed", v->name);
     }
-    if (!cpu_tensor_shape(v, NULL, n) || !cpu_tensor_size(v->type, n, &bytes)) {
+    if (!bp_value_numbers(v, NULL, n) || !bp_numbers_bytes(v->type, n, &bytes)) {
         return cpu_fail(error, BP_E_INVALID, "cpu: %s: not a valid type and shape", v->name);
     }
     bp_weight_layout l = { sizeof l, BP_LAYOUT_ROWS, bytes, CPU_ALIGN, 1 };
@@ -192,7 +192,7 @@ bp_status cpu_pack(bp_device *d, const bp_value *v, const void *rows, int64_t fi
                    bp_error *error) {
     cpu_tensor t = { .type = v->type, .layout = v->layout, .rank = v->rank };
     uint64_t bytes;
-    if (!cpu_tensor_shape(v, NULL, t.n) || !cpu_weight_size(d, &t, &bytes)) {
+    if (!bp_value_numbers(v, NULL, t.n) || !cpu_weight_size(d, &t, &bytes)) {
         return cpu_fail(error, BP_E_INVALID, "cpu: %s: not a layout of this device", v->name);
     }
     bp_status s = in_range(b, offset, bytes, error);

@@ -112,7 +112,7 @@ static bp_status bind_shapes(bp_program *p, const int64_t *symbols, bp_error *er
     for (uint32_t i = 0; i < p->n_values; i++) {
         cpu_tensor *t = &p->tensors[i];
         p->bound[i] = t->role == BP_ROLE_TEMP;
-        if (!cpu_tensor_shape(&p->values[i], symbols, t->n) || !cpu_weight_size(p->device, t, &t->bytes)) {
+        if (!bp_value_numbers(&p->values[i], symbols, t->n) || !cpu_weight_size(p->device, t, &t->bytes)) {
             return cpu_fail(error, BP_E_INVALID, "cpu: value %u has no valid shape", i);
         }
     }

@@ -22,7 +22,7 @@ typedef __m256i VI;
 #define VI_SET(i) _mm256_set1_epi32(i)
 #define VI_ADD(a, b) _mm256_add_epi32(a, b)
 #define VI_AND(v, m) _mm256_and_si256(v, _mm256_set1_epi8(m))
-#define VI_OR(a, b) _mm256_or_si256(a, b)
+#define VI_AND_OR(v, m, w) _mm256_or_si256(VI_AND(v, m), w)
 #define VI_SHR(v, n) _mm256_srli_epi16(v, n)
 #define VI_SHL(v, n) _mm256_slli_epi16(v, n)
 #define PREFETCH(p) _mm_prefetch((const char *)(p) + 4096, _MM_HINT_T0)

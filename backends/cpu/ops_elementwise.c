@@ -37,7 +37,7 @@ void cpu_run_binary(const cpu_task *t, uint32_t thread, uint32_t n_threads) {
 }
 
 static void unary_row(const cpu_task *t, const float *x, float *y, int64_t n) {
-    const cpu_params *p = &t->params;
+    const bp_any_params *p = &t->params;
     if (t->op == BP_OP_ACTIVATION) {
         t->device->vec->activate(p->activation.f, x, y, n, p->activation.low, p->activation.high);
     } else if (t->op == BP_OP_SCALE) {

@@ -1,6 +1,7 @@
 /* Packed panels (pack_panel.h) taken apart in vectors; a level's file includes this once after defining
  *   VI          a vector of V_LANES 32-bit integers (V_LANES 8 or 16; with 8 a panel is done in two halves), VF of floats
- *   VI_LOAD(p), VI_SET(i), VI_AND(v, bytes), VI_SHR(v, n) (bits may cross bytes), VI_SHL, VI_OR
+ *   VI_LOAD(p), VI_SET(i), VI_AND(v, bytes), VI_SHR(v, n) (bits may cross bytes), VI_SHL,
+ *   VI_AND_OR(v, bytes, w): (v & bytes) | w
  *   V_ZERO, V_SET(f), V_MUL(a, b), V_FMA(a, b, c), V_HALVES(p), V_STORE(p, v)
  *   V_BYTES(p), V_SIGNED(p): floats from V_LANES unsigned or signed bytes
  *   V_ZERO_8    the zero point of 8-bit codes as unit_codes and VI_DOT have them */
@@ -10,15 +11,21 @@
 
 #define PANEL_TYPES(X) X(Q4_0) X(Q4_1) X(Q5_0) X(Q5_1) X(Q8_0) X(Q2_K) X(Q3_K) X(Q4_K) X(Q5_K) X(Q6_K)
 
+/* q with the bits of `mask` that each byte of v has at `from` put in at `to`. */
+INLINE VI with_bits(VI q, VI v, const int from, const int to, const int mask) {
+    if (from != to) v = from > to ? VI_SHR(v, from - to) : VI_SHL(v, to - from);
+    return VI_AND_OR(v, (char)(mask << to), q);
+}
+
 /* Codes of 32 values: eight quads. */
 INLINE void unit_codes(const uint8_t *p, const int bits, VI *q) {
     for (int i = 0; i < 8; i++) {
         if (bits == 8) q[i] = VI_LOAD(p + 64 * i);
         else if (bits < 4) q[i] = VI_AND(VI_SHR(VI_LOAD(p + 64 * (i / 4)), 2 * (i % 4)), 3);
         else q[i] = VI_AND(VI_SHR(VI_LOAD(p + 64 * (i / 2)), 4 * (i % 2)), 15);
-        if (bits == 3) q[i] = VI_OR(q[i], VI_SHL(VI_AND(VI_SHR(VI_LOAD(p + 128), i), 1), 2));
-        if (bits == 5) q[i] = VI_OR(q[i], VI_SHL(VI_AND(VI_SHR(VI_LOAD(p + 256), i), 1), 4));
-        if (bits == 6) q[i] = VI_OR(q[i], VI_SHL(VI_AND(VI_SHR(VI_LOAD(p + 256 + 64 * (i / 4)), 2 * (i % 4)), 3), 4));
+        if (bits == 3) q[i] = with_bits(q[i], VI_LOAD(p + 128), i, 2, 1);
+        if (bits == 5) q[i] = with_bits(q[i], VI_LOAD(p + 256), i, 4, 1);
+        if (bits == 6) q[i] = with_bits(q[i], VI_LOAD(p + 256 + 64 * (i / 4)), 2 * (i % 4), 4, 3);
     }
 }
 

@@ -107,7 +107,7 @@ static const char *fill_task(const bp_device *d, const bp_node *n, cpu_tensor *t
 static bool fill_tensor(const bp_device *d, const bp_value *v, const int64_t *symbols, cpu_tensor *t) {
     memset(t, 0, sizeof *t);
     t->type = v->type, t->layout = v->layout, t->rank = v->rank, t->role = v->role;
-    return cpu_tensor_shape(v, symbols, t->n) && cpu_weight_size(d, t, &t->bytes);
+    return bp_value_numbers(v, symbols, t->n) && cpu_weight_size(d, t, &t->bytes);
 }
 
 static bool symbols_exist(const bp_graph *g, const bp_value *v) {

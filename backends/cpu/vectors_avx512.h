@@ -21,7 +21,7 @@ typedef __m512i VI;
 #define VI_LOAD(p) _mm512_loadu_si512((const void *)(p))
 #define VI_SET(i) _mm512_set1_epi32(i)
 #define VI_AND(v, m) _mm512_and_si512(v, _mm512_set1_epi8(m))
-#define VI_OR(a, b) _mm512_or_si512(a, b)
+#define VI_AND_OR(v, m, w) _mm512_ternarylogic_epi32(v, _mm512_set1_epi8(m), w, 0xea)
 #define VI_SHR(v, n) _mm512_srli_epi16(v, n)
 #define VI_SHL(v, n) _mm512_slli_epi16(v, n)
 

@@ -52,10 +52,12 @@ void cuda_stream_free(bp_device *d, bp_stream *s) {
 /* ---- Shapes and addresses ---- */
 
 static bp_status set_shapes(bp_program *p, const int64_t *symbols, bp_error *error) {
-    for (uint32_t i = 0; i < p->plan.n_values; i++) {
+    for (uint32_t i = 0; i < p->plan.n_tensors; i++) {
         cuda_tensor *t = p->plan.tensors[i];
         if (!t->varies[0] && !t->varies[1] && !t->varies[2] && !t->varies[3]) continue;
-        if (!cuda_tensor_shape(&p->values[i], symbols, t->n) || !cuda_tensor_size(t->type, t->n, &t->bytes))
+        bp_value v = { .rank = t->rank };
+        memcpy(v.dim, t->dim, sizeof v.dim);
+        if (!cuda_tensor_shape(&v, symbols, t->n) || !cuda_tensor_size(t->type, t->n, &t->bytes))
             return cuda_fail(error, BP_E_INVALID, "cuda: value %u has no valid shape", i);
     }
     return BP_OK;

@@ -95,10 +95,9 @@ static bp_status copy_values(bp_program *p, const bp_graph *g, const int64_t *sy
         const bp_value *v = bp_graph_value(g, i);
         cuda_tensor *t = p->plan.tensors[i];
         bool good = symbols_exist(g, v);
-        memcpy(&p->values[i], v, sizeof *v);
-        p->values[i].name = NULL;
         for (uint32_t k = 0; good && k < v->rank; k++) {
             const bp_dim *d = &v->dim[k];
+            t->dim[k] = *d;
             good = d->symbol == 0 || d->value >= 0;
             t->varies[k] = d->symbol && d->value && p->ranges[d->symbol].min < p->ranges[d->symbol].max;
         }
@@ -151,6 +150,20 @@ static const char *check_order(const cuda_plan *p, const cuda_node *n) {
     return NULL;
 }
 
+/* MATMUL_EXPERTS without ids: expert u for row u. The planner is given ids that say so. */
+static void number_experts(cuda_plan *p, cuda_node *n) {
+    const cuda_tensor *out = n->out[0];
+    int64_t each = out->n[1], all = each * out->n[2];
+    int32_t *ids = cuda_plan_alloc(p, (size_t)all * sizeof *ids + 4);
+    for (int64_t i = 0; ids && i < all; i++) ids[i] = (int32_t)(i % each);
+    cuda_tensor *t = ids ? cuda_constant(p, ids, (uint64_t)all * sizeof *ids + 4) : NULL;
+    if (!t) return;
+    t->type = BP_TYPE_I32, t->rank = 2;
+    for (int k = 0; k < 2; k++) t->n[k] = out->n[k + 1], t->dim[k] = out->dim[k + 1], t->varies[k] = out->varies[k + 1];
+    n->in[2] = t;
+    if (n->n_in < 3) n->n_in = 3;
+}
+
 static bp_status plan_nodes(cuda_plan *p, bp_error *error) {
     for (uint32_t i = 0; i < p->n_nodes && !p->status; i++) {
         const cuda_node *n = &p->nodes[i];
@@ -159,6 +172,8 @@ static bp_status plan_nodes(cuda_plan *p, bp_error *error) {
         if (why) return cuda_fail(error, BP_E_INVALID, "cuda: node %u (%s): %s", i, node_name(n->op), why);
         p->now = i;
         cuda_claim(p, i);
+        if (n->op == BP_OP_MATMUL_EXPERTS && !n->in[2]) number_experts(p, &p->nodes[i]);
+        if (p->status) break;
         cuda_op op;
         if (cuda_op_of(n->op, &op)) op.plan(p, n);
     }
@@ -251,19 +266,18 @@ static bp_status plan_memory(bp_program *p, uint64_t limit, bp_error *error) {
 /* ---- Arguments ---- */
 
 /* The dimensions whose product a size is; missing ones are 1. */
-static void size_key(const bp_program *p, const cuda_tensor *t, enum cuda_size_of what, bp_dim key[BP_MAX_RANK]) {
-    const bp_value *v = &p->values[t->index];
+static void size_key(const cuda_tensor *t, enum cuda_size_of what, bp_dim key[BP_MAX_RANK]) {
     for (uint32_t k = 0; k < BP_MAX_RANK; k++) {
         bool taken = what <= CUDA_AXIS_3 ? k == (uint32_t)what : what == CUDA_COUNT || k > 0;
-        key[k] = taken && k < v->rank ? v->dim[k] : (bp_dim){ .value = 1 };
+        key[k] = taken && k < t->rank ? t->dim[k] : (bp_dim){ .value = 1 };
     }
     if (what <= CUDA_AXIS_3 && what) key[1] = key[what], key[what] = what > CUDA_AXIS_1 ? (bp_dim){ .value = 1 } : key[1];
 }
 
-static bool same_size(const bp_program *p, const cuda_size_slot *s, const cuda_tensor *t, enum cuda_size_of what) {
+static bool same_size(const cuda_size_slot *s, const cuda_tensor *t, enum cuda_size_of what) {
     bp_dim a[BP_MAX_RANK], b[BP_MAX_RANK];
-    size_key(p, s->tensor, s->what, a);
-    size_key(p, t, what, b);
+    size_key(s->tensor, s->what, a);
+    size_key(t, what, b);
     for (uint32_t k = 0; k < BP_MAX_RANK; k++)
         if (a[k].value != b[k].value || a[k].symbol != b[k].symbol || (a[k].symbol && a[k].plus != b[k].plus)) return false;
     return true;
@@ -271,7 +285,7 @@ static bool same_size(const bp_program *p, const cuda_size_slot *s, const cuda_t
 
 static uint32_t slot_of(bp_program *p, const cuda_tensor *t, enum cuda_size_of what) {
     uint32_t i = 0;
-    while (i < p->n_sizes && !same_size(p, &p->size_slots[i], t, what)) i++;
+    while (i < p->n_sizes && !same_size(&p->size_slots[i], t, what)) i++;
     if (i == p->n_sizes) p->size_slots[p->n_sizes++] = (cuda_size_slot){ t, what };
     return i;
 }
@@ -326,10 +340,9 @@ static bool allocate(bp_program *p, const bp_graph *g) {
     cuda_tensor *tensors = cuda_plan_alloc(plan, values * sizeof *tensors);
     plan->nodes = calloc(nodes, sizeof *plan->nodes), plan->planned = calloc(nodes, 1), plan->written = calloc(values, 1);
     plan->rounded = calloc(values, sizeof *plan->rounded), plan->makers = calloc(values, sizeof *plan->makers);
-    p->values = calloc(values, sizeof *p->values);
     p->ranges = calloc((size_t)g->n_symbols + 1, sizeof *p->ranges), p->symbols = calloc((size_t)g->n_symbols + 1, 8);
     bool good = plan->tensors && tensors && plan->nodes && plan->planned && plan->written && plan->rounded && plan->makers &&
-                p->values && p->ranges && p->symbols;
+                p->ranges && p->symbols;
     for (uint32_t i = 0; good && i < g->n_values; i++) {
         plan->tensors[i] = &tensors[i];
         plan->makers[i].launch = BP_NONE;
@@ -415,7 +428,7 @@ void cuda_program_free(bp_device *d, bp_program *p) {
     }
     for (uint32_t i = 0; i < p->n_graphs; i++) free(p->graphs[i].addresses);
     free_plan(&p->plan);
-    free(p->values), free(p->ranges), free(p->symbols), free(p->offset), free(p->need), free(p->first), free(p->last);
+    free(p->ranges), free(p->symbols), free(p->offset), free(p->need), free(p->first), free(p->last);
     free(p->bound), free(p->size_slots), free(p->size_values), free(p->addresses), free(p->arguments), free(p->parameters);
     free(p->first_argument), free(p->nanoseconds), free(p->calls), free(p->marks);
     pthread_mutex_destroy(&p->lock);

@@ -17,6 +17,7 @@
 #define BP_CUDA_PLAN_H
 
 #include "backends/cuda/cuda_device.h"
+#include "backplane/node_check.h"
 
 typedef struct cuda_plan cuda_plan;
 
@@ -27,26 +28,10 @@ typedef struct cuda_tensor {
     int64_t n[BP_MAX_RANK];
     bool varies[BP_MAX_RANK]; /* the dimension differs between submits */
     uint64_t bytes;
+    bp_dim dim[BP_MAX_RANK];  /* as the graph has them */
 } cuda_tensor;
 
-typedef union cuda_params {
-    bp_embed_rows_params embed;
-    bp_route_experts_params route;
-    bp_norm_params norm;
-    bp_rope_params rope;
-    bp_kv_write_params kv;
-    bp_attention_params attention;
-    bp_scale_params scale;
-    bp_activation_params activation;
-    bp_glu_params glu;
-    bp_softcap_params softcap;
-    bp_reduce_params reduce;
-    bp_slice_params slice;
-    bp_pool_params pool;
-    bp_causal_conv_params conv;
-    bp_ssm_scan_params scan;
-    bp_delta_rule_params delta;
-} cuda_params;
+typedef bp_any_params cuda_params;
 
 typedef struct cuda_node {
     uint32_t op, index;

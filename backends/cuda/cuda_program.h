@@ -64,7 +64,6 @@ typedef struct cuda_graph {
 
 struct bp_program {
     cuda_plan plan;
-    bp_value *values; /* copies; names are gone */
     bp_range *ranges;
     int64_t *symbols; /* of the last submit */
     uint32_t n_symbols;

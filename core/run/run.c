@@ -246,9 +246,26 @@ static bp_status reserve(bp_run *run, const bp_batch_entry *entries, int64_t n, 
     return status;
 }
 
+static bool has_recurrent_state(const bp_run *run) {
+    for (uint32_t i = 0; i < run->graph->n_values; i++) {
+        const bp_value *v = bp_graph_value(run->graph, i);
+        if (v->role == BP_ROLE_STATE && !bp_run_state_is_paged(v)) return true;
+    }
+    return false;
+}
+
+/* After a step: what it stored counts, or what was reserved is given back. A recurrent state that a failed step may have
+ * moved is of no more use: its sequence begins anew. */
+static void settle(bp_run *run, const bp_batch_entry *e, bool stored, bool begun) {
+    if (!bp_kv_is_open(run->kv, e->sequence)) return;
+    if (stored) bp_kv_advance(run->kv, e->sequence, e->n);
+    else bp_kv_truncate(run->kv, e->sequence, begun && has_recurrent_state(run) ? 0 : bp_kv_length(run->kv, e->sequence));
+}
+
 static bp_status compute(bp_run *run, const bp_batch_entry *entries, int64_t n, const float **logits, int64_t *rows, bp_error *error) {
     step s = { 0 };
     bp_status status = reserve(run, entries, n, error);
+    const bool begun = !status;
     if (!status) {
         for (int64_t i = 0; i < n; i++) tell_entry(run, &entries[i], &s);
         set_symbols(run, &s);
@@ -256,11 +273,7 @@ static bp_status compute(bp_run *run, const bp_batch_entry *entries, int64_t n, 
     for (uint32_t i = 0; !status && i < run->n_executors; i++) status = run_part(run, i, error);
     uint64_t bytes = 0;
     if (!status) status = bp_executor_output(run->executors[run->n_executors - 1], run->output, (const void **)logits, &bytes, error);
-    for (int64_t i = 0; i < n; i++) {
-        if (!bp_kv_is_open(run->kv, entries[i].sequence)) continue;
-        if (!status) bp_kv_advance(run->kv, entries[i].sequence, entries[i].n);
-        else bp_kv_truncate(run->kv, entries[i].sequence, bp_kv_length(run->kv, entries[i].sequence)); /* gives back what was reserved */
-    }
+    for (int64_t i = 0; i < n; i++) settle(run, &entries[i], !status, begun);
     *rows = s.n_outputs;
     return status;
 }
@@ -303,14 +316,6 @@ bp_status bp_run_fork(bp_run *run, int32_t from, int32_t *to, bp_error *error) {
 
 void bp_run_close(bp_run *run, int32_t sequence) {
     if (bp_kv_is_open(run->kv, sequence)) bp_kv_close(run->kv, sequence);
-}
-
-static bool has_recurrent_state(const bp_run *run) {
-    for (uint32_t i = 0; i < run->graph->n_values; i++) {
-        const bp_value *v = bp_graph_value(run->graph, i);
-        if (v->role == BP_ROLE_STATE && !bp_run_state_is_paged(v)) return true;
-    }
-    return false;
 }
 
 bp_status bp_run_truncate(bp_run *run, int32_t sequence, int64_t n, bp_error *error) {

@@ -126,7 +126,7 @@ bool bp_jv_same(bp_jv a, bp_jv b) {
     case BP_J_NONE: return true;
     case BP_J_BOOL: return a.truth == b.truth;
     case BP_J_INT: return a.integer == b.integer && a.integer >= -5 && a.integer <= 256; /* CPython's own objects */
-    case BP_J_FLOAT: case BP_J_UNDEFINED: return false;
+    case BP_J_FLOAT: case BP_J_UNDEFINED: case BP_J_VIEW: return false; /* made anew each time */
     case BP_J_STRING: return a.string == b.string || (a.string->size <= 1 && b.string->size == a.string->size &&
                                                       a.string->data[0] == b.string->data[0]);
     default: return a.iterator == b.iterator;

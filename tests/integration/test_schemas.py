@@ -287,8 +287,9 @@ GENERATED = [(PERSON, "A person as JSON:"), ({"type": "array", "items": {"type":
                                                 "rain": {"type": "number", "minimum": 0, "maximum": 100, "multipleOf": 0.25}}, "required": ["city", "rain"]}, "Weather:"),
              ({"anyOf": [{"type": "boolean"}, {"type": "integer", "minimum": -99, "maximum": 99}, {"type": "null"}]}, "The answer is"),
              ({"type": "object", "properties": {"people": {"type": "array", "items": PERSON, "minItems": 1, "maxItems": 2}}, "required": ["people"]}, "A list of people:"),
-             ({"$ref": "#/$defs/t", "$defs": {"t": {"type": "object", "properties": {"v": {"type": "integer", "minimum": 0, "maximum": 9}, "l": {"$ref": "#/$defs/t"}},
-                                                     "required": ["v"]}}}, "A tree:"),
+             ({"$ref": "#/$defs/t", "$defs": {"n": {"type": "integer", "minimum": 0, "maximum": 9}, "l": {"type": "array", "items": {"$ref": "#/$defs/n"}, "maxItems": 3},
+                                           "t": {"type": "object", "properties": {"v": {"$ref": "#/$defs/n"}, "l": {"$ref": "#/$defs/l"}}, "required": ["v"]}}},
+              "A tree:"),
              ({"type": "string", "pattern": "^[A-Z][a-z]{2,9}( [A-Z][a-z]{2,9}){0,2}$"}, "Her name is"), ({"type": "string", "format": "uuid"}, "The id is"),
              ({"type": "object", "propertyNames": {"minLength": 1, "maxLength": 12}, "additionalProperties": {"type": "integer", "minimum": 0, "maximum": 99}, "maxProperties": 4}, "Prices:")]
 
