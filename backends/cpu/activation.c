@@ -6,7 +6,7 @@
 
 uint32_t cpu_activation_format(enum cpu_level level, uint32_t type, uint32_t layout, bool exact) {
     if (exact || !cpu_code_of(type).bits) return CPU_ACT_F32;
-    return level == CPU_AMX && layout != BP_LAYOUT_ROWS ? CPU_ACT_AMX : CPU_ACT_Q8;
+    return level == CPU_AMX && layout != BP_LAYOUT_ROWS && cpu_amx_has(type) ? CPU_ACT_AMX : CPU_ACT_Q8;
 }
 
 uint64_t cpu_activation_bytes(uint32_t format, int64_t n_in, int64_t n_tokens) {

@@ -17,7 +17,7 @@ void cpu_matmul(enum cpu_level level, const cpu_weight *w, uint32_t format, cons
                 int64_t first, int64_t last, const float *bias, float *out, void *room) {
     const cpu_kernels *kernels = cpu_kernels_of(level);
     cpu_product p = { w, prepared, n_tokens, first, last, bias, out };
-    if (cpu_is_amx(format, n_tokens) && cpu_amx_product(&p, room)) return;
-    if (format == CPU_ACT_F32) kernels->exact(&p);
+    if (cpu_is_amx(format, n_tokens)) cpu_amx_product(&p, room);
+    else if (format == CPU_ACT_F32) kernels->exact(&p);
     else if (w->layout == BP_LAYOUT_ROWS || !kernels->panels || !kernels->panels(&p)) kernels->rows(&p);
 }

@@ -216,9 +216,10 @@ static void multiply_block(amx_block *b, decoder *decode) {
     }
 }
 
-bool cpu_amx_product(const cpu_product *p, void *room) {
+bool cpu_amx_has(uint32_t type) { return decoder_of(type) != NULL; }
+
+void cpu_amx_product(const cpu_product *p, void *room) {
     decoder *decode = decoder_of(p->w->type);
-    if (!decode) return false;
     set_tiles();
     amx_block b = { .p = p, .room = room };
     for (b.token = 0; b.token < p->n_tokens; b.token = b.end) {
@@ -226,14 +227,14 @@ bool cpu_amx_product(const cpu_product *p, void *room) {
         for (b.row = p->first; b.row < p->last; b.row += BLOCK_PANELS * CPU_PANEL) multiply_block(&b, decode);
     }
     _tile_release();
-    return true;
 }
 #else
 void cpu_amx_prepare(const float *x, int64_t n_in, int64_t n_tokens, int64_t token, void *prepared) {
     (void)x, (void)n_in, (void)n_tokens, (void)token, (void)prepared;
 }
-bool cpu_amx_product(const cpu_product *p, void *room) {
-    (void)p, (void)room;
+bool cpu_amx_has(uint32_t type) {
+    (void)type;
     return false;
 }
+void cpu_amx_product(const cpu_product *p, void *room) { (void)p, (void)room; }
 #endif

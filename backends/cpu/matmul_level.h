@@ -21,11 +21,11 @@ typedef struct cpu_kernels {
 
 /* The AMX level multiplies CPU_AMX_TOKENS or more tokens by packed weights itself; all else is done by AVX-512.
  * Activations, padded to 16 tokens, are blocks of 256 values: [n_tokens / 16][8][16 tokens][32 values] bfloat16.
- * room: CPU_AMX_ROOM bytes, aligned to 64, its own for each thread. cpu_amx_product answers false where it has no kernel for
- * the type. */
+ * room: CPU_AMX_ROOM bytes, aligned to 64, its own for each thread. cpu_amx_has: whether there is a kernel for a type. */
 enum { CPU_AMX_TOKENS = 16, CPU_AMX_ROOM = (256 + 1024) << 10 };
 void cpu_amx_prepare(const float *x, int64_t n_in, int64_t n_tokens, int64_t token, void *prepared);
-bool cpu_amx_product(const cpu_product *, void *room);
+bool cpu_amx_has(uint32_t type);
+void cpu_amx_product(const cpu_product *, void *room);
 
 const cpu_kernels *cpu_kernels_of(enum cpu_level level);
 const cpu_kernels *cpu_kernels_portable(void);
