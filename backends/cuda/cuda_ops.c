@@ -11,7 +11,7 @@ enum { THREADS = 256, BLOCK_LIMIT = 1 << 20, MAX_EXPERTS = 1024, MAX_GROUPS = 12
 static cuda_planner plan_embed, plan_route, plan_combine, plan_norm, plan_rope, plan_kv, plan_scores, plan_softmax, plan_mix;
 static cuda_planner plan_binary, plan_unary, plan_glu, plan_reduce, plan_gather, plan_slice, plan_concat, plan_convert, plan_pool;
 static cuda_planner plan_top_k, plan_argmax, plan_reshape, plan_conv, plan_scan, plan_delta;
-static cuda_refusal refuse_route;
+static cuda_refusal refuse_route, refuse_function;
 
 typedef struct op_row {
     cuda_planner *plan;
@@ -35,9 +35,9 @@ static const op_row rows[BP_OP_LIMIT] = {
     [BP_OP_ADD] = { plan_binary, NULL },
     [BP_OP_MUL] = { plan_binary, NULL },
     [BP_OP_SCALE] = { plan_unary, NULL },
-    [BP_OP_ACTIVATION] = { plan_unary, NULL },
+    [BP_OP_ACTIVATION] = { plan_unary, refuse_function },
     [BP_OP_SOFTCAP] = { plan_unary, NULL },
-    [BP_OP_GLU] = { plan_glu, NULL },
+    [BP_OP_GLU] = { plan_glu, refuse_function },
     [BP_OP_REDUCE] = { plan_reduce, NULL },
     [BP_OP_GATHER_ROWS] = { plan_gather, NULL },
     [BP_OP_SLICE] = { plan_slice, NULL },
@@ -47,7 +47,7 @@ static const op_row rows[BP_OP_LIMIT] = {
     [BP_OP_TOP_K] = { plan_top_k, NULL },
     [BP_OP_ARGMAX] = { plan_argmax, NULL },
     [BP_OP_RESHAPE] = { plan_reshape, NULL },
-    [BP_OP_CAUSAL_CONV] = { plan_conv, NULL },
+    [BP_OP_CAUSAL_CONV] = { plan_conv, refuse_function },
     [BP_OP_SSM_SCAN] = { plan_scan, NULL },
     [BP_OP_DELTA_RULE] = { plan_delta, NULL },
 };
@@ -207,6 +207,13 @@ static void plan_binary(cuda_plan *p, const cuda_node *n) {
     cuda_arg_write(l, n->out[0]);
     for (int i = 0; i < 2; i++)
         for (int k = 0; k < BP_MAX_RANK; k++) cuda_arg_size(l, n->in[i], (enum cuda_size_of)k);
+}
+
+/* What kernels/activation.cuh has. */
+static const char *refuse_function(const bp_device *d, const cuda_node *n) {
+    (void)d;
+    uint32_t f = n->op == BP_OP_GLU ? n->params.glu.f : n->op == BP_OP_ACTIVATION ? n->params.activation.f : n->params.conv.f;
+    return f > BP_ACT_LOG ? "a function that this backend does not have" : NULL;
 }
 
 static void plan_unary(cuda_plan *p, const cuda_node *n) {

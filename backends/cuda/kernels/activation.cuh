@@ -20,6 +20,8 @@ static __device__ __forceinline__ float bp_activate(int f, float x, float low, f
     case BP_ACT_RSQRT: return 1.0f / sqrtf(x);
     case BP_ACT_RECIPROCAL: return 1.0f / x;
     case BP_ACT_CLAMP: return x != x ? x : fminf(fmaxf(x, low), high);
+    case BP_ACT_FLOOR: return floorf(x);
+    case BP_ACT_LOG: return logf(x);
     default: return x;
     }
 }
