@@ -75,8 +75,9 @@ extern "C" __global__ void __launch_bounds__(128, BP_HEADS *CHUNKS_V <= 4 && CHU
         each ? (span.end - span.first + each - 1) / each : 1; /* splits that have keys; one where there are none */
     if (split >= used) {
         if (part && threadIdx.x < BP_HEADS) { /* the merge passes by what has no maximum */
-            part[(((int64_t)token * n_head + head0 + threadIdx.x) * splits + split) * (BP_DIM_V + 2) + BP_DIM_V] =
-                -BP_INFINITY;
+            const int64_t row = (int64_t)token * n_head + head0 + threadIdx.x;
+            float *to = part + (row * splits + split) * (BP_DIM_V + 2) + BP_DIM_V;
+            to[0] = -BP_INFINITY, to[1] = 0;
         }
         return;
     }
