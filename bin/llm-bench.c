@@ -7,6 +7,7 @@
 #include "core/base/parallel.h"
 #include "core/base/size.h"
 #include "core/device/bandwidth.h"
+#include "core/run/command.h"
 #include "core/run/generate.h"
 #include "core/run/session.h"
 
@@ -77,7 +78,7 @@ static bp_status number(const bp_own_flag *flag, int64_t otherwise, int64_t max,
     char *end;
     *out = flag->value ? strtoll(flag->value, &end, 10) : otherwise;
     if (flag->value && (*end || end == flag->value || *out < 0 || *out > max))
-        return bp_fail(error, BP_E_INVALID, "%s '%s' is not a number in 0…%lld", flag->flag, flag->value, (long long)max);
+        return bp_command_usage(error, "%s '%s' is not a number in 0…%lld", flag->flag, flag->value, (long long)max);
     return BP_OK;
 }
 
@@ -87,7 +88,7 @@ static bp_status bench(bp_config *config, const bp_own_flag *own, bp_error *erro
     if (!status) status = number(&own[OWN_COUNT], 128, 1 << 20, &p.count, error);
     if (!status) status = number(&own[OWN_REPEAT], 5, MAX_REPEAT, &p.repeat, error);
     if (!status) status = number(&own[OWN_DEPTH], 0, 1 << 20, &p.depth, error);
-    if (!status && !p.repeat) status = bp_fail(error, BP_E_INVALID, "-r must be at least 1");
+    if (!status && !p.repeat) status = bp_command_usage(error, "-r must be at least 1");
     bp_session s;
     if (!status) status = bp_session_open(config, false, &s, error);
     if (status) return status;
@@ -110,11 +111,5 @@ int main(int argc, char **argv) {
         [OWN_DEPTH] = { "-d,--depth", true, "tokens in the cache before each test (default 0)", NULL },
         [OWN_JSON] = { "--json", false, "print JSON", NULL },
     };
-    bp_config *config;
-    bp_error error = BP_ERROR_INIT;
-    bool done;
-    int exit_status = bp_command_begin(argc, argv, "measure the speed of a model", own, BP_COUNT(own), &config, &done);
-    if (!done && bench(config, own, &error)) exit_status = bp_command_fail("llm-bench", &error);
-    bp_config_free(config);
-    return exit_status;
+    return bp_command_main(argc, argv, "measure the speed of a model", own, BP_COUNT(own), bench);
 }

@@ -6,6 +6,7 @@
 #include "core/base/fail.h"
 #include "core/base/file.h"
 #include "core/base/size.h"
+#include "core/run/command.h"
 #include "core/run/embed.h"
 #include "core/run/session.h"
 
@@ -26,13 +27,13 @@ static bp_status new_text(texts *t, bp_tokens **out, bp_error *error) {
 }
 
 static bp_status add_ids(const char *text, texts *t, bp_error *error) {
-    bp_tokens *out;
+    bp_tokens *out = NULL;
     bp_status status = new_text(t, &out, error);
     return status ? status : bp_tokens_parse("--tokens", text, out, error);
 }
 
 static bp_status add_text(const bp_session *s, const char *text, size_t n, texts *t, bp_error *error) {
-    bp_tokens *out;
+    bp_tokens *out = NULL;
     bp_status status = new_text(t, &out, error);
     return status ? status : bp_tokenize(s->tokenizer, text, n, 0, out, error);
 }
@@ -127,11 +128,5 @@ int main(int argc, char **argv) {
         [OWN_JSON] = { "--json", false, "print one JSON object: data[i].embedding (the default)", NULL },
         [OWN_RAW] = { "--raw", false, "print bare numbers, one embedding a line", NULL },
     };
-    bp_config *config;
-    bp_error error = BP_ERROR_INIT;
-    bool done;
-    int exit_status = bp_command_begin(argc, argv, "print embeddings of texts", own, BP_COUNT(own), &config, &done);
-    if (!done && run(config, own, &error)) exit_status = bp_command_fail("llm-embed", &error);
-    bp_config_free(config);
-    return exit_status;
+    return bp_command_main(argc, argv, "print embeddings of texts", own, BP_COUNT(own), run);
 }

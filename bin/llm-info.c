@@ -7,11 +7,11 @@
 #include "core/base/fail.h"
 #include "core/base/text.h"
 #include "core/config/config.h"
+#include "core/run/command.h"
 #include "core/gguf/gguf.h"
 #include "core/model/features.h"
 
 enum { SHOWN_ITEMS = 8, SHOWN_BYTES = 200 };
-enum { EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
 static const char *const type_names[] = { "u8",   "i8",     "u16",   "i16", "u32", "i32", "f32",
                                           "bool", "string", "array", "u64", "i64", "f64" };
@@ -178,41 +178,37 @@ static void show_text(bp_text *out, const bp_gguf *file, bool with_tensors) {
                            totals[i].tensors, totals[i].bytes);
 }
 
-static int report(const bp_error *error, int exit_status) {
-    fprintf(stderr, "llm-info: %s\n", error->message);
-    return exit_status;
-}
-
-static int show(const char *path, bool json, bool tensors) {
-    bp_error error = BP_ERROR_INIT;
+static bp_status show(const char *path, bool json, bool tensors, bp_error *error) {
     bp_gguf *file;
     bp_text out = { 0 };
-    if (bp_gguf_open(path, &file, &error)) return report(&error, EXIT_FAILED);
+    bp_status status = bp_gguf_open(path, &file, error);
+    if (status) return status;
     (json ? show_json : show_text)(&out, file, tensors);
-    bool failed = out.failed || fwrite(bp_text_get(&out), 1, out.size, stdout) != out.size || fflush(stdout);
-    if (failed) bp_fail(&error, BP_E_IO, out.failed ? "out of memory" : "cannot write to the standard output");
+    fwrite(bp_text_get(&out), 1, out.size, stdout);
+    if (out.failed) status = bp_fail(error, BP_E_NO_MEMORY, "out of memory");
     bp_text_free(&out);
     bp_gguf_close(file);
-    return failed ? report(&error, EXIT_FAILED) : 0;
+    return status;
 }
 
 /* One line: the architecture, and what its graph is made of. */
-static int show_features(const char *path) {
+static bp_status show_features(const char *path, bp_error *error) {
     const bp_cache_shape cache = { .type = BP_TYPE_F32, .block_size = 32, .n_blocks = 4, .table_width = 4 };
-    bp_error error = BP_ERROR_INIT;
     bp_gguf *file;
     bp_model *model;
     bp_builder *builder;
     bp_graph *graph;
     bp_text out = { 0 };
-    if (bp_gguf_open(path, &file, &error)) return report(&error, EXIT_FAILED);
-    if (bp_model_new(file, &model, &error)) {
+    bp_status status = bp_gguf_open(path, &file, error);
+    if (status) return status;
+    status = bp_model_new(file, &model, error);
+    if (status) {
         bp_gguf_close(file);
-        return report(&error, EXIT_FAILED);
+        return status;
     }
     const bp_graph_output output = { model->decoder.bidirectional ? BP_OUTPUT_EMBEDDING : BP_OUTPUT_LOGITS,
                                      model->pooling };
-    bp_status status = bp_model_graph(model, &cache, &output, &builder, &graph, &error);
+    status = bp_model_graph(model, &cache, &output, &builder, &graph, error);
     if (!status) {
         bp_model_features(model, graph, &out);
         printf("%s: %s\n", model->architecture->name, bp_text_get(&out));
@@ -220,38 +216,22 @@ static int show_features(const char *path) {
     }
     bp_text_free(&out);
     bp_model_free(model);
-    return status ? report(&error, EXIT_FAILED) : 0;
+    return status;
 }
 
 enum { FLAG_JSON, FLAG_TENSORS, FLAG_FEATURES, N_FLAGS };
 
-static int run(bp_config *config, int argc, char **argv) {
-    bp_own_flag own[N_FLAGS] = { [FLAG_JSON] = { "--json", false, "one JSON object", NULL },
-                                 [FLAG_TENSORS] = { "--tensors", false, "list every tensor", NULL },
-                                 [FLAG_FEATURES] = { "--features", false, "what the model's graph is made of, in words",
-                                                     NULL } };
-    bp_error error = BP_ERROR_INIT;
-    if (bp_config_arguments(config, argc, argv, own, N_FLAGS, &error)) return report(&error, EXIT_USAGE);
-    if (bp_config_wants_help(config)) {
-        bp_config_help(stdout, "llm-info", "show what is in a GGUF file", own, N_FLAGS);
-        return 0;
-    }
-    if (bp_config_wants_print(config)) {
-        bp_config_print(config, stdout);
-        return 0;
-    }
+static bp_status run(bp_config *config, const bp_own_flag *own, bp_error *error) {
     const char *path = bp_config_text(config, BP_OPT_MODEL);
-    if (path && own[FLAG_FEATURES].value) return show_features(path);
-    if (path) return show(path, own[FLAG_JSON].value, own[FLAG_TENSORS].value);
-    bp_fail(&error, BP_E_INVALID, "no model given: use -m FILE.gguf");
-    return report(&error, EXIT_USAGE);
+    if (!path) return bp_command_usage(error, "no model given: use -m FILE.gguf");
+    return own[FLAG_FEATURES].value ? show_features(path, error) : show(path, own[FLAG_JSON].value, own[FLAG_TENSORS].value, error);
 }
 
 int main(int argc, char **argv) {
-    bp_error error = BP_ERROR_INIT;
-    bp_config *config = NULL;
-    if (bp_config_new(&config, &error)) return report(&error, EXIT_USAGE);
-    int exit_status = run(config, argc, argv);
-    bp_config_free(config);
-    return exit_status;
+    bp_own_flag own[N_FLAGS] = {
+        [FLAG_JSON] = { "--json", false, "one JSON object", NULL },
+        [FLAG_TENSORS] = { "--tensors", false, "list every tensor", NULL },
+        [FLAG_FEATURES] = { "--features", false, "what the model's graph is made of, in words", NULL },
+    };
+    return bp_command_main(argc, argv, "show what is in a GGUF file", own, N_FLAGS, run);
 }

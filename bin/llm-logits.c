@@ -4,6 +4,7 @@
 
 #include "core/base/fail.h"
 #include "core/base/size.h"
+#include "core/run/command.h"
 #include "core/run/session.h"
 
 enum { OWN_TOKENS, OWN_ALL, OWN_CHUNK, OWN_GREEDY };
@@ -55,6 +56,22 @@ static bp_status print_greedy(bp_session *s, const float *last, int64_t n, bp_er
     return BP_OK;
 }
 
+static bp_status logits(bp_config *config, const bp_own_flag *own, bp_error *error) {
+    bp_tokens tokens = { 0 };
+    bp_session session = { 0 };
+    const float *last = NULL;
+    bp_status status = bp_tokens_parse("--tokens", own[OWN_TOKENS].value ? own[OWN_TOKENS].value : "", &tokens, error);
+    if (!status && !tokens.count) status = bp_command_usage(error, "no tokens: give --tokens 1,2,3");
+    if (!status) status = bp_session_open(config, false, &session, error);
+    long chunk = own[OWN_CHUNK].value ? strtol(own[OWN_CHUNK].value, NULL, 10) : 0;
+    if (!status) status = print_logits(&session, &tokens, own[OWN_ALL].value, chunk > 0 ? (size_t)chunk : 0, &last, error);
+    if (!status && own[OWN_GREEDY].value) status = print_greedy(&session, last, strtol(own[OWN_GREEDY].value, NULL, 10), error);
+    if (!status) puts("}");
+    bp_session_close(&session);
+    free(tokens.ids);
+    return status;
+}
+
 int main(int argc, char **argv) {
     bp_own_flag own[] = {
         [OWN_TOKENS] = { "--tokens", true, "token ids to feed, like 1,2,3", NULL },
@@ -62,25 +79,5 @@ int main(int argc, char **argv) {
         [OWN_CHUNK] = { "--chunk", true, "feed this many tokens at a time (default: all at once)", NULL },
         [OWN_GREEDY] = { "--greedy", true, "also the ids of this many greedy continuation tokens", NULL },
     };
-    bp_config *config;
-    bp_error error = BP_ERROR_INIT;
-    bool done;
-    int exit_status = bp_command_begin(argc, argv, "print the logits of a model", own, BP_COUNT(own), &config, &done);
-    bp_tokens tokens = { 0 };
-    bp_session session = { 0 };
-    const float *last = NULL;
-    if (!done) {
-        bp_status status = bp_tokens_parse("--tokens", own[OWN_TOKENS].value ? own[OWN_TOKENS].value : "", &tokens, &error);
-        if (!status && !tokens.count) status = bp_fail(&error, BP_E_INVALID, "no tokens: give --tokens 1,2,3");
-        if (!status) status = bp_session_open(config, false, &session, &error);
-        long chunk = own[OWN_CHUNK].value ? strtol(own[OWN_CHUNK].value, NULL, 10) : 0;
-        if (!status) status = print_logits(&session, &tokens, own[OWN_ALL].value, chunk > 0 ? (size_t)chunk : 0, &last, &error);
-        if (!status && own[OWN_GREEDY].value) status = print_greedy(&session, last, strtol(own[OWN_GREEDY].value, NULL, 10), &error);
-        if (!status) puts("}");
-        if (status) exit_status = bp_command_fail("llm-logits", &error);
-    }
-    bp_session_close(&session);
-    free(tokens.ids);
-    bp_config_free(config);
-    return exit_status;
+    return bp_command_main(argc, argv, "print the logits of a model", own, BP_COUNT(own), logits);
 }

@@ -6,6 +6,7 @@
 #include "core/base/fail.h"
 #include "core/base/file.h"
 #include "core/base/size.h"
+#include "core/run/command.h"
 #include "core/run/session.h"
 
 enum { OWN_PROMPT, OWN_FILE, OWN_TOKENS, OWN_SPECIAL, OWN_JSON };
@@ -85,11 +86,5 @@ int main(int argc, char **argv) {
         [OWN_SPECIAL] = { "--special", false, "parse special tokens in the text", NULL },
         [OWN_JSON] = { "--json", false, "print JSON", NULL },
     };
-    bp_config *config;
-    bp_error error = BP_ERROR_INIT;
-    bool done;
-    int exit_status = bp_command_begin(argc, argv, "measure how well a model foretells a text, in windows of --context tokens", own, BP_COUNT(own), &config, &done);
-    if (!done && measure(config, own, &error)) exit_status = bp_command_fail("llm-perplexity", &error);
-    bp_config_free(config);
-    return exit_status;
+    return bp_command_main(argc, argv, "measure how well a model foretells a text, in windows of --context tokens", own, BP_COUNT(own), measure);
 }

@@ -9,6 +9,7 @@
 #include "core/base/file.h"
 #include "core/base/size.h"
 #include "core/device/cancel.h"
+#include "core/run/command.h"
 #include "core/run/conversation.h"
 
 enum { OWN_PROMPT, OWN_FILE, OWN_COUNT, OWN_CHAT, OWN_SYSTEM, OWN_JSON, OWN_EXPLAIN, OWN_PROFILE, OWN_LIST, OWN_TIMINGS, OWN_SPECIAL,
@@ -181,8 +182,8 @@ static bp_status read_logprobs(printer *g, const char *value, bp_error *error) {
     char *end;
     long n = strtol(value, &end, 10);
     if (*end || end == value || n < 0 || n > BP_MAX_TOP_LOGPROBS)
-        return bp_fail(error, BP_E_INVALID, "--logprobs '%s': give a number from 0 to %d", value, BP_MAX_TOP_LOGPROBS);
-    if (!g->json) return bp_fail(error, BP_E_INVALID, "--logprobs: they are printed with --json only");
+        return bp_command_usage(error, "--logprobs '%s': give a number from 0 to %d", value, BP_MAX_TOP_LOGPROBS);
+    if (!g->json) return bp_command_usage(error, "--logprobs: they are printed with --json only");
     g->n_top = (uint32_t)n;
     return BP_OK;
 }
@@ -192,7 +193,7 @@ static bp_status read_limit(const char *value, int64_t *limit, bp_error *error) 
     *limit = DEFAULT_TOKENS;
     if (!value) return BP_OK;
     *limit = strtoll(value, &end, 10);
-    if (*end || end == value || *limit < -1) return bp_fail(error, BP_E_INVALID, "-n '%s' is not a number of tokens", value);
+    if (*end || end == value || *limit < -1) return bp_command_usage(error, "-n '%s' is not a number of tokens", value);
     if (*limit == -1) *limit = INT64_MAX;
     return BP_OK;
 }
@@ -243,11 +244,5 @@ int main(int argc, char **argv) {
         [OWN_SPECIAL] = { "--special", false, "parse special tokens in the prompt", NULL },
         [OWN_LOGPROBS] = { "--logprobs", true, "with --json: also the n likeliest tokens and their log-probabilities", NULL },
     };
-    bp_config *config;
-    bp_error error = BP_ERROR_INIT;
-    bool done;
-    int exit_status = bp_command_begin(argc, argv, "continue a text with a language model", own, BP_COUNT(own), &config, &done);
-    if (!done && run(config, own, &error)) exit_status = bp_command_fail("llm-run", &error);
-    bp_config_free(config);
-    return exit_status;
+    return bp_command_main(argc, argv, "continue a text with a language model", own, BP_COUNT(own), run);
 }

@@ -7,10 +7,10 @@
 #include "core/base/file.h"
 #include "core/base/size.h"
 #include "core/config/config.h"
+#include "core/run/command.h"
 #include "core/text/chat.h"
 
 enum { TEMPLATE, NAME, MESSAGES, N_FLAGS };
-enum { EXIT_FAILED = 1, EXIT_USAGE = 2 };
 enum { MESSAGES_LIMIT = 1 << 27 };
 
 static bp_own_flag flags[N_FLAGS] = {
@@ -64,35 +64,13 @@ static bp_status work(const char *model, bp_error *error) {
     return status;
 }
 
-static int report(const bp_error *error, int exit_status) {
-    fprintf(stderr, "llm-template: %s\n", error->message);
-    return exit_status;
-}
-
-static int run(bp_config *config, int argc, char **argv) {
-    bp_error error = BP_ERROR_INIT;
-    if (bp_config_arguments(config, argc, argv, flags, N_FLAGS, &error)) return report(&error, EXIT_USAGE);
-    if (bp_config_wants_help(config)) {
-        bp_config_help(stdout, "llm-template", "a conversation as the text that a model reads", flags, N_FLAGS);
-        return 0;
-    }
-    if (bp_config_wants_print(config)) {
-        bp_config_print(config, stdout);
-        return 0;
-    }
+static bp_status run(bp_config *config, const bp_own_flag *own, bp_error *error) {
     const char *model = bp_config_text(config, BP_OPT_MODEL);
-    if (!flags[MESSAGES].value) bp_fail(&error, BP_E_INVALID, "no variables given: use --messages FILE.json");
-    else if (!flags[TEMPLATE].value && !model)
-        bp_fail(&error, BP_E_INVALID, "no template given: use --template FILE or -m MODEL.gguf");
-    else return work(model, &error) == BP_OK ? 0 : report(&error, EXIT_FAILED);
-    return report(&error, EXIT_USAGE);
+    if (!own[MESSAGES].value) return bp_command_usage(error, "no variables given: use --messages FILE.json");
+    if (!own[TEMPLATE].value && !model) return bp_command_usage(error, "no template given: use --template FILE or -m MODEL.gguf");
+    return work(model, error);
 }
 
 int main(int argc, char **argv) {
-    bp_error error = BP_ERROR_INIT;
-    bp_config *config = NULL;
-    if (bp_config_new(&config, &error)) return report(&error, EXIT_USAGE);
-    int exit_status = run(config, argc, argv);
-    bp_config_free(config);
-    return exit_status;
+    return bp_command_main(argc, argv, "a conversation as the text that a model reads", flags, N_FLAGS, run);
 }

@@ -6,10 +6,10 @@
 #include "core/base/fail.h"
 #include "core/base/file.h"
 #include "core/config/config.h"
+#include "core/run/command.h"
 #include "core/text/tokenizer.h"
 
 enum { PROMPT, FILE_FLAG, SPECIAL, NO_BOS, IDS, DECODE, N_FLAGS };
-enum { EXIT_FAILED = 1, EXIT_USAGE = 2 };
 enum { TEXT_LIMIT = 1 << 27 };
 
 static bp_own_flag flags[N_FLAGS] = {
@@ -86,33 +86,12 @@ static bp_status work(const char *path, bp_error *error) {
     return status;
 }
 
-static int report(const bp_error *error, int exit_status) {
-    fprintf(stderr, "llm-tokenize: %s\n", error->message);
-    return exit_status;
-}
-
-static int run(bp_config *config, int argc, char **argv) {
-    bp_error error = BP_ERROR_INIT;
-    if (bp_config_arguments(config, argc, argv, flags, N_FLAGS, &error)) return report(&error, EXIT_USAGE);
-    if (bp_config_wants_help(config)) {
-        bp_config_help(stdout, "llm-tokenize", "text to the token ids of a model, and back", flags, N_FLAGS);
-        return 0;
-    }
-    if (bp_config_wants_print(config)) {
-        bp_config_print(config, stdout);
-        return 0;
-    }
+static bp_status run(bp_config *config, const bp_own_flag *own, bp_error *error) {
     const char *path = bp_config_text(config, BP_OPT_MODEL);
-    if (path) return work(path, &error) == BP_OK ? 0 : report(&error, EXIT_FAILED);
-    bp_fail(&error, BP_E_INVALID, "no model given: use -m FILE.gguf");
-    return report(&error, EXIT_USAGE);
+    (void)own;
+    return path ? work(path, error) : bp_command_usage(error, "no model given: use -m FILE.gguf");
 }
 
 int main(int argc, char **argv) {
-    bp_error error = BP_ERROR_INIT;
-    bp_config *config = NULL;
-    if (bp_config_new(&config, &error)) return report(&error, EXIT_USAGE);
-    int exit_status = run(config, argc, argv);
-    bp_config_free(config);
-    return exit_status;
+    return bp_command_main(argc, argv, "text to the token ids of a model, and back", flags, N_FLAGS, run);
 }

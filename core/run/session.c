@@ -48,30 +48,3 @@ void bp_session_close(bp_session *s) {
     bp_model_free(s->model);
     *s = (bp_session){ 0 };
 }
-
-static const char *command_name(char **argv) {
-    const char *slash = strrchr(argv[0], '/');
-    return slash ? slash + 1 : argv[0];
-}
-
-int bp_command_begin(int argc, char **argv, const char *summary, bp_own_flag *own, uint32_t n_own, bp_config **config, bool *done) {
-    bp_error error = BP_ERROR_INIT;
-    *done = true;
-    *config = NULL;
-    bp_status status = bp_config_new(config, &error);
-    if (!status) status = bp_config_arguments(*config, argc, argv, own, n_own, &error);
-    if (status) {
-        fprintf(stderr, "%s: %s\n", command_name(argv), error.message);
-        return 2;
-    }
-    if (bp_config_wants_help(*config)) bp_config_help(stdout, command_name(argv), summary, own, n_own);
-    else if (bp_config_wants_print(*config)) bp_config_print(*config, stdout);
-    else *done = false;
-    if (bp_config_bool(*config, BP_OPT_VERBOSE)) bp_log_set_level(BP_LOG_INFO);
-    return 0;
-}
-
-int bp_command_fail(const char *command, const bp_error *error) {
-    fprintf(stderr, "%s: %s\n", command, error->message);
-    return 1;
-}

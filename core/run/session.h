@@ -20,10 +20,4 @@ bp_status bp_session_start(bp_session *session, const bp_run_settings *settings,
 bp_status bp_session_open(bp_config *config, bool need_text, bp_session *out, bp_error *error);
 void bp_session_close(bp_session *session);
 
-/* For a main: read arguments into a new configuration; answers --help and --print-config itself. *done is set where the
- * command should end with the status returned (0 done, 2 wrong usage). */
-int bp_command_begin(int argc, char **argv, const char *summary, bp_own_flag *own, uint32_t n_own, bp_config **config, bool *done);
-/* Print an error as one line and give the exit status for it: 1. */
-int bp_command_fail(const char *command, const bp_error *error);
-
 #endif

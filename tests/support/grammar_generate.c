@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "core/run/generate.h"
+#include "core/run/command.h"
 #include "core/run/session.h"
 
 static bool add(void *self, const bp_generated *token) {
@@ -55,17 +56,14 @@ static json_t *answer(bp_session *session, const json_t *request) {
     return made ? made : json_pack("{s:s}", "error", "the text is no UTF-8");
 }
 
-int main(int argc, char **argv) {
-    bp_config *config;
+static bp_status serve(bp_config *config, const bp_own_flag *own, bp_error *error) {
     bp_session session;
-    bp_error error = BP_ERROR_INIT;
-    bool done;
-    int exit_status = bp_command_begin(argc, argv, "generate under JSON schemas", NULL, 0, &config, &done);
-    if (!done && bp_session_open(config, true, &session, &error))
-        exit_status = bp_command_fail("grammar_generate", &error), done = true;
     char *line = NULL;
     size_t room = 0;
-    while (!done && getline(&line, &room, stdin) > 0) {
+    (void)own;
+    bp_status status = bp_session_open(config, true, &session, error);
+    if (status) return status;
+    while (getline(&line, &room, stdin) > 0) {
         json_t *request = json_loads(line, 0, NULL), *made = answer(&session, request);
         json_dumpf(made, stdout, JSON_COMPACT);
         putchar('\n');
@@ -74,7 +72,10 @@ int main(int argc, char **argv) {
         json_decref(request);
     }
     free(line);
-    if (!done) bp_session_close(&session);
-    bp_config_free(config);
-    return exit_status;
+    bp_session_close(&session);
+    return BP_OK;
+}
+
+int main(int argc, char **argv) {
+    return bp_command_main(argc, argv, "generate under JSON schemas", NULL, 0, serve);
 }
