@@ -123,7 +123,7 @@ def main():
         if nvcc:
             seen, chosen = set(), []
             for job in work:
-                if SLOW or (job[0] not in seen and not os.path.basename(job[0]).startswith("plain")):
+                if SLOW or job[0] not in seen:
                     chosen.append(job)
                 seen.add(job[0])
             with tempfile.TemporaryDirectory() as folder:
