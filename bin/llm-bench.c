@@ -28,7 +28,9 @@ static bp_status measure(bp_session *s, int64_t depth, int64_t n, bool single, d
     bp_status status = bp_run_truncate(s->run, BP_SEQUENCE_MAIN, 0, error);
     if (!status) status = depth ? bp_run_feed(s->run, BP_SEQUENCE_MAIN, ids, depth, false, &logits, error) : BP_OK;
     double begin = bp_now();
-    for (int64_t i = 0; !status && i < (single ? n : 1); i++) status = bp_run_feed(s->run, BP_SEQUENCE_MAIN, ids + depth + i, single ? 1 : n, false, &logits, error);
+    int32_t next; /* what greedy generation takes from the device */
+    for (int64_t i = 0; !status && single && i < n; i++) status = bp_run_next(s->run, BP_SEQUENCE_MAIN, ids + depth + i, 1, &next, error);
+    if (!status && !single) status = bp_run_feed(s->run, BP_SEQUENCE_MAIN, ids + depth, n, false, &logits, error);
     *speed = (double)n / (bp_now() - begin);
     free(ids);
     return status;

@@ -343,6 +343,13 @@ uint32_t bp_convert_f32(bp_builder *b, uint32_t x) {
     return out;
 }
 
+uint32_t bp_argmax(bp_builder *b, uint32_t x) {
+    const bp_dim rows = dim(b, x, 1);
+    uint32_t out = bp_bound_value(b, BP_ROLE_TEMP, BP_TYPE_I32, 1, &rows, "argmax");
+    node(b, BP_OP_ARGMAX, NULL, 0, &x, 1, &out, 1);
+    return out;
+}
+
 void bp_output(bp_builder *b, uint32_t value, const char *name) {
     if (b->error.status) return;
     b->values[value].role = BP_ROLE_OUTPUT;

@@ -72,6 +72,7 @@ uint32_t bp_delta_rule(bp_builder *b, const bp_delta_inputs *delta, const bp_sta
 /* A node as it is, its values' shapes unchecked: for copies of graphs that were checked. params NULL: none. */
 void bp_add_node(bp_builder *b, uint32_t op, const void *params, uint32_t params_size, const uint32_t *in, uint32_t n_in,
                  const uint32_t *out, uint32_t n_out);
+uint32_t bp_argmax(bp_builder *b, uint32_t x); /* x [n, m] -> I32 [m] */
 /* Make a temporary value an output of the graph, under a name. */
 void bp_output(bp_builder *b, uint32_t value, const char *name);
 

@@ -177,8 +177,9 @@ bp_status bp_model_graph(const bp_model *model, const bp_cache_shape *cache, con
     if (b && in.k_cache) {
         in.v_cache = in.k_cache + model->hp.n_layer;
         add_inputs(model, cache, b, &in);
-        bp_output(b, model->architecture->build(model, b, &in),
-                  in.output.kind == BP_OUTPUT_EMBEDDING ? "embedding" : "logits");
+        const uint32_t result = model->architecture->build(model, b, &in);
+        bp_output(b, result, in.output.kind == BP_OUTPUT_EMBEDDING ? "embedding" : "logits");
+        if (in.output.kind == BP_OUTPUT_LOGITS) bp_output(b, bp_argmax(b, result), "likeliest");
         status = bp_builder_finish(b, graph, error);
         if (status) bp_fail_in(error, "%s: ", bp_gguf_path(model->file));
     } else {

@@ -12,9 +12,21 @@ double bp_now(void) {
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-static bp_status feed_prompt(const bp_generation *g, const int32_t *prompt, int64_t n, const float **logits, bp_error *error) {
+/* What the next token is chosen from: the device's own choice, or logits. */
+typedef struct ahead {
+    bool chosen;
+    int32_t likeliest;
+    const float *logits;
+} ahead;
+
+static bp_status feed(const bp_generation *g, const int32_t *ids, int64_t n, ahead *a, bp_error *error) {
+    return a->chosen ? bp_run_next(g->run, g->sequence, ids, n, &a->likeliest, error)
+                     : bp_run_feed(g->run, g->sequence, ids, n, false, &a->logits, error);
+}
+
+static bp_status feed_prompt(const bp_generation *g, const int32_t *prompt, int64_t n, ahead *a, bp_error *error) {
     bp_status status = n > 0 ? BP_OK : bp_fail(error, BP_E_INVALID, "the prompt is empty");
-    if (!status) status = bp_run_feed(g->run, g->sequence, prompt, n, false, logits, error);
+    if (!status) status = feed(g, prompt, n, a, error);
     for (int64_t i = 0; !status && i < n; i++) {
         status = bp_sampler_accept_prompt(g->sampler, prompt[i]);
         if (status) bp_fail(error, status, "out of memory while sampling");
@@ -32,45 +44,46 @@ static bp_status give(const bp_generation *g, int32_t id, float logprob, const f
     return status;
 }
 
-static bp_status choose(const bp_generation *g, const float *logits, int32_t n_vocab, int32_t *id, float *logprob, bp_error *error) {
-    bp_status status = bp_sampler_next(g->sampler, logits, n_vocab, id, g->logprobs ? logprob : NULL);
+static bp_status choose(const bp_generation *g, const ahead *a, int32_t *id, float *logprob, bp_error *error) {
+    *id = a->likeliest;
+    if (a->chosen) return BP_OK;
+    bp_status status = bp_sampler_next(g->sampler, a->logits, bp_run_n_vocab(g->run), id, g->logprobs ? logprob : NULL);
     return status ? bp_fail(error, status, "the model gave no token to choose: all its logits are NaN or -infinity, or none of them fits the grammar") : BP_OK;
 }
 
-static bp_status make_tokens(const bp_generation *g, const float *logits, bp_generation_result *result, bp_error *error) {
-    const int32_t n_vocab = bp_run_n_vocab(g->run);
+static bp_status make_tokens(const bp_generation *g, ahead *a, bp_generation_result *result, bp_error *error) {
     result->end = BP_END_LIMIT;
     while (result->n_made < g->limit) {
         int32_t id = 0;
         float logprob = 0;
         bool on = true;
-        bp_status status = bp_cancel_wanted() ? BP_OK : choose(g, logits, n_vocab, &id, &logprob, error);
+        bp_status status = bp_cancel_wanted() ? BP_OK : choose(g, a, &id, &logprob, error);
         if (status) return status;
         if (bp_cancel_wanted()) result->end = BP_END_CALLER;
         else if (bp_token_ends(g->tokenizer, id)) result->end = BP_END_TOKEN;
         if (result->end != BP_END_LIMIT) return BP_OK;
         status = bp_sampler_accept(g->sampler, id);
         if (status) return bp_fail(error, status, "out of memory while sampling");
-        status = give(g, id, logprob, logits, &on, error);
+        status = give(g, id, logprob, a->chosen ? NULL : a->logits, &on, error);
         if (status) return status;
         result->n_made++;
         if (!on) result->end = BP_END_CALLER;
         else if (result->n_made < g->limit && bp_run_length(g->run, g->sequence) >= bp_run_context(g->run)) result->end = BP_END_CONTEXT;
         if (result->end != BP_END_LIMIT || result->n_made == g->limit) return BP_OK;
-        status = bp_run_feed(g->run, g->sequence, &id, 1, false, &logits, error);
+        status = feed(g, &id, 1, a, error);
         if (status) return status;
     }
     return BP_OK;
 }
 
 bp_status bp_generate(const bp_generation *g, const int32_t *prompt, int64_t n, bp_generation_result *result, bp_error *error) {
-    const float *logits = NULL;
+    ahead a = { .chosen = bp_sampler_is_greedy(g->sampler) && !g->logprobs };
     const double begin = bp_now();
     *result = (bp_generation_result){ .n_prompt = n };
-    bp_status status = feed_prompt(g, prompt, n, &logits, error);
+    bp_status status = feed_prompt(g, prompt, n, &a, error);
     const double middle = bp_now();
     result->prompt_seconds = middle - begin;
-    if (!status) status = make_tokens(g, logits, result, error);
+    if (!status) status = make_tokens(g, &a, result, error);
     result->made_seconds = bp_now() - middle;
     return status;
 }

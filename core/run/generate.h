@@ -11,7 +11,7 @@ typedef struct bp_generated {
     const char *bytes; /* of the token's text, n_bytes of them; may end within a UTF-8 character; valid during the call */
     size_t n_bytes;
     float logprob;        /* where settings ask for it */
-    const float *logits;  /* [n_vocab] that it was chosen from; valid during the call */
+    const float *logits;  /* [n_vocab] that it was chosen from, valid during the call; NULL where the device chose */
 } bp_generated;
 
 /* Called for each token; false ends the generation after it. */
@@ -23,7 +23,7 @@ typedef struct bp_generation {
     bp_sampler *sampler;
     int32_t sequence;
     int64_t limit; /* tokens at most */
-    bool logprobs;
+    bool logprobs; /* logits and log-probabilities are wanted */
     bp_generated_fn *each;
     void *self;
 } bp_generation;

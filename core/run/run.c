@@ -44,9 +44,14 @@ static uint64_t cache_bytes_a_layer(const bp_graph *g, int64_t n_layers) {
 
 static void find_values(bp_run *run) {
     for (uint32_t k = 0; k < N_INPUTS; k++) run->input[k] = BP_NONE;
+    run->likeliest = BP_NONE;
     for (uint32_t i = 0; i < run->graph->n_values; i++) {
         const bp_value *v = bp_graph_value(run->graph, i);
         if (v->role == BP_ROLE_OUTPUT) {
+            if (!strcmp(v->name, "likeliest")) {
+                run->likeliest = i;
+                continue;
+            }
             run->output = i;
             run->width = v->dim[0].value;
         }
@@ -262,7 +267,32 @@ static void settle(bp_run *run, const bp_batch_entry *e, bool stored, bool begun
     else bp_kv_truncate(run->kv, e->sequence, begun && has_recurrent_state(run) ? 0 : bp_kv_length(run->kv, e->sequence));
 }
 
-static bp_status compute(bp_run *run, const bp_batch_entry *entries, int64_t n, const float **logits, int64_t *rows, bp_error *error) {
+/* What is fetched of a step: logits, or the likeliest tokens, or neither (both NULL). */
+typedef struct fetched {
+    const float **logits;
+    const int32_t **likeliest;
+} fetched;
+
+/* The part that computes a value. */
+static bp_executor *maker_of(const bp_run *run, uint32_t value) {
+    for (uint32_t i = run->n_executors; i-- > 0;) {
+        const bp_part *part = bp_executor_part(run->executors[i]);
+        const uint32_t local = part->local_value[value];
+        if (local != BP_NONE && bp_graph_value(&part->graph, local)->role == BP_ROLE_OUTPUT) return run->executors[i];
+    }
+    return run->executors[run->n_executors - 1];
+}
+
+static bp_status fetch(bp_run *run, const fetched *f, bp_error *error) {
+    uint64_t bytes;
+    bp_status status = BP_OK;
+    if (f->logits) status = bp_executor_output(maker_of(run, run->output), run->output, (const void **)f->logits, &bytes, error);
+    if (!status && f->likeliest)
+        status = bp_executor_output(maker_of(run, run->likeliest), run->likeliest, (const void **)f->likeliest, &bytes, error);
+    return status;
+}
+
+static bp_status compute(bp_run *run, const bp_batch_entry *entries, int64_t n, const fetched *f, int64_t *rows, bp_error *error) {
     step s = { 0 };
     bp_status status = reserve(run, entries, n, error);
     const bool begun = !status;
@@ -271,16 +301,16 @@ static bp_status compute(bp_run *run, const bp_batch_entry *entries, int64_t n, 
         set_symbols(run, &s);
     }
     for (uint32_t i = 0; !status && i < run->n_executors; i++) status = run_part(run, i, error);
-    uint64_t bytes = 0;
-    if (!status) status = bp_executor_output(run->executors[run->n_executors - 1], run->output, (const void **)logits, &bytes, error);
+    if (!status) status = fetch(run, f, error);
     for (int64_t i = 0; i < n; i++) settle(run, &entries[i], !status, begun);
     *rows = s.n_outputs;
     return status;
 }
 
 bp_status bp_run_batch(bp_run *run, const bp_batch_entry *entries, int64_t n, const float **logits, bp_error *error) {
+    const fetched f = { .logits = logits };
     int64_t rows;
-    return compute(run, entries, n, logits, &rows, error);
+    return compute(run, entries, n, &f, &rows, error);
 }
 
 bp_status bp_run_feed(bp_run *run, int32_t sequence, const int32_t *tokens, int64_t n, bool all, const float **logits, bp_error *error) {
@@ -289,9 +319,10 @@ bp_status bp_run_feed(bp_run *run, int32_t sequence, const int32_t *tokens, int6
     size_t kept = 0;
     for (int64_t at = 0; !status && at < n;) {
         const bp_batch_entry now = { sequence, tokens + at, BP_MIN(run->limits.batch, n - at), all };
+        const fetched f = { .logits = all || at + now.n == n ? logits : NULL };
         int64_t rows = 0;
         if (at && bp_cancel_wanted()) return bp_fail(error, BP_E_CANCELLED, "cancelled");
-        status = compute(run, &now, 1, logits, &rows, error);
+        status = compute(run, &now, 1, &f, &rows, error);
         at += now.n;
         if (status || !all || now.n == n) continue;
         const size_t width = (size_t)run->width, values = width * (size_t)rows;
@@ -300,6 +331,21 @@ bp_status bp_run_feed(bp_run *run, int32_t sequence, const int32_t *tokens, int6
         kept += values;
     }
     if (!status && kept) *logits = run->logits;
+    return status;
+}
+
+bp_status bp_run_next(bp_run *run, int32_t sequence, const int32_t *tokens, int64_t n, int32_t *likeliest, bp_error *error) {
+    const bp_batch_entry whole = { sequence, tokens, n, false };
+    const int32_t *ids = NULL;
+    bp_status status = run->likeliest != BP_NONE ? check_entry(run, &whole, error) : bp_fail(error, BP_E_UNSUPPORTED, "this model gives no logits");
+    for (int64_t at = 0, rows; !status && at < n;) {
+        const bp_batch_entry now = { sequence, tokens + at, BP_MIN(run->limits.batch, n - at), false };
+        const fetched f = { .likeliest = at + now.n == n ? &ids : NULL };
+        if (at && bp_cancel_wanted()) return bp_fail(error, BP_E_CANCELLED, "cancelled");
+        status = compute(run, &now, 1, &f, &rows, error);
+        at += now.n;
+    }
+    if (!status) *likeliest = ids[0];
     return status;
 }
 

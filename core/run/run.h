@@ -60,6 +60,10 @@ bp_status bp_run_batch(bp_run *run, const bp_batch_entry *entries, int64_t n, co
  * of each. BP_E_CANCELLED between chunks when the user wants it (cancel.h). */
 bp_status bp_run_feed(bp_run *run, int32_t sequence, const int32_t *tokens, int64_t n, bool all, const float **logits, bp_error *error);
 
+/* The same for one sequence, of which only the likeliest next token is wanted (the lowest id of several): the device finds
+ * it, and logits stay there. */
+bp_status bp_run_next(bp_run *run, int32_t sequence, const int32_t *tokens, int64_t n, int32_t *likeliest, bp_error *error);
+
 /* Time of each op since the programs were compiled; for --profile. */
 bp_status bp_run_profile(bp_run *run, bool on, bp_error *error);
 void bp_run_profile_print(bp_run *run, FILE *to);

@@ -127,13 +127,23 @@ static int32_t run_chain(bp_sampler *sampler, bp_candidates *c, int32_t n_vocab)
     return bp_sampler_draw(sampler, c, n_vocab);
 }
 
+static bool has_active_step(const bp_sampler *sampler) {
+    for (size_t i = 0; i < sampler->n_order; i++)
+        if (is_active(sampler, sampler->order[i])) return true;
+    return false;
+}
+
+/* Nothing but the history can change the logits. */
+static bool is_unbiased(const bp_sampler *sampler) {
+    return sampler->settings.temperature <= 0 && !sampler->n_biases && !sampler->matcher;
+}
+
 /* Greedy where nothing changes the logits: one pass over them. */
 static bool is_plain_greedy(const bp_sampler *sampler) {
-    if (sampler->settings.temperature > 0 || sampler->n_biases || sampler->matcher) return false;
-    for (size_t i = 0; i < sampler->n_order; i++)
-        if (is_active(sampler, sampler->order[i]) && sampler->n_history) return false;
-    return true;
+    return is_unbiased(sampler) && (!sampler->n_history || !has_active_step(sampler));
 }
+
+bool bp_sampler_is_greedy(const bp_sampler *sampler) { return is_unbiased(sampler) && !has_active_step(sampler); }
 
 static bool make_room(bp_sampler *sampler, size_t n) {
     void *items = sampler->items, *counts = sampler->counts;

@@ -40,6 +40,8 @@ uint64_t bp_sampler_seed(const bp_sampler *sampler);
  * *logprob (may be NULL): the natural logarithm of the token's probability in the softmax of the logits as given.
  * The choice is not accepted by itself: call bp_sampler_accept. */
 bp_status bp_sampler_next(bp_sampler *sampler, const float *logits, int32_t n_vocab, int32_t *id, float *logprob);
+/* True where every choice is the likeliest token, whatever was chosen before: then the device may choose. */
+bool bp_sampler_is_greedy(const bp_sampler *sampler);
 /* Put a chosen token into the history that penalties and DRY look at, and move the grammar by it, where there is one:
  * BP_E_INVALID where the grammar does not allow it. */
 bp_status bp_sampler_accept(bp_sampler *sampler, int32_t id);

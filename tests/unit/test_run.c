@@ -122,11 +122,30 @@ static void what_does_not_fit_changes_nothing(void **state) {
     close_fixture(&f);
 }
 
+static void the_device_finds_the_likeliest_token(void **state) {
+    (void)state;
+    fixture f;
+    open_fixture(&f);
+    bp_run *run = f.session.run;
+    bp_error error = BP_ERROR_INIT;
+    float *logits = alone(&f, more_a, N_MORE);
+    int32_t likeliest, best = 0;
+    for (int32_t i = 1; i < (int32_t)vocab(&f); i++)
+        if (logits[i] > logits[best]) best = i;
+    assert_int_equal(bp_run_truncate(run, BP_SEQUENCE_MAIN, 0, &error), BP_OK);
+    assert_int_equal(bp_run_next(run, BP_SEQUENCE_MAIN, f.prompt, N_PROMPT, &likeliest, &error), BP_OK);
+    for (int i = 0; i < N_MORE; i++) assert_int_equal(bp_run_next(run, BP_SEQUENCE_MAIN, more_a + i, 1, &likeliest, &error), BP_OK);
+    assert_int_equal(likeliest, best);
+    free(logits);
+    close_fixture(&f);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sequences_computed_together_are_as_alone),
         cmocka_unit_test(a_fork_goes_its_own_way),
         cmocka_unit_test(what_does_not_fit_changes_nothing),
+        cmocka_unit_test(the_device_finds_the_likeliest_token),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
