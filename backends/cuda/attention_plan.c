@@ -8,6 +8,7 @@ enum {
     FEW_TOKENS = 16,
     MOST_SPLITS = 64,
     KEYS_A_SPLIT = 32,
+    FEW_KEYS = 128,
     LONG_CONTEXT = 16384,
     MOST_DIM = 576,
     PREFILL_TOKENS = 64
@@ -51,14 +52,17 @@ static uint32_t heads_together(const bp_attention_params *a) {
     return n;
 }
 
-/* As many as fill the card, but not more than the longest cache has use for. */
+/* As many as fill the card, but not more than the longest cache has use for; one where the merge would take longer than
+ * the keys. */
 static int64_t splits_for(const cuda_plan *p, const cuda_node *n, uint32_t heads) {
     const bp_attention_params *a = &n->params.attention;
     int64_t blocks = (int64_t)(a->n_head / heads) * n->in[Q]->n[1], room = n->in[TABLE]->n[0] * n->in[K_CACHE]->n[1];
     int64_t wanted = (int64_t)cuda_plan_device(p)->n_sm *
                      (room > LONG_CONTEXT ? 4 : 2); /* blocks: parts without keys cost time, too */
     int64_t splits = (wanted + blocks - 1) / (blocks ? blocks : 1);
+    if (cuda_plan_longest(p) < room) room = cuda_plan_longest(p);
     if (cuda_plan_deterministic(p)) splits = 16;
+    else if (room <= FEW_KEYS) splits = 1;
     if (splits > MOST_SPLITS) splits = MOST_SPLITS;
     if (splits > (room + KEYS_A_SPLIT - 1) / KEYS_A_SPLIT) splits = (room + KEYS_A_SPLIT - 1) / KEYS_A_SPLIT;
     return splits < 1 ? 1 : splits;
@@ -94,6 +98,9 @@ static void plan_split(cuda_plan *p, const cuda_node *n) {
     l->what = "attention";
     input_args(l, n);
     cuda_arg_write(l, part ? NULL : n->out[0]);
+    if (!part && a->head_dim_v % 32 == 0) cuda_can_round(p, n->out[0], l->n_args);
+    cuda_arg_write(l, NULL);
+    cuda_arg_write(l, NULL);
     cuda_arg_write(l, part);
     cache_args(l, n);
     l->grid[0] = (cuda_extent){ .times = splits };

@@ -105,6 +105,7 @@ bool cuda_size_varies(const cuda_tensor *t, enum cuda_size_of what) {
 
 const bp_device *cuda_plan_device(const cuda_plan *p) { return p->device; }
 bool cuda_plan_deterministic(const cuda_plan *p) { return p->deterministic; }
+int64_t cuda_plan_longest(const cuda_plan *p) { return p->longest; }
 
 cuda_tensor *cuda_scratch(cuda_plan *p, uint64_t bytes) {
     if (p->n_tensors == p->tensor_capacity) {

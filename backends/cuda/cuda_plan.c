@@ -353,12 +353,15 @@ static bool allocate(bp_program *p, const bp_graph *g) {
 static bp_status copy_graph(bp_program *p, const bp_graph *g, const bp_options *o, bp_error *error) {
     bool few = true;
     int64_t *symbols = p->symbols;
+    p->plan.longest = INT64_MAX;
     p->n_symbols = g->n_symbols;
     for (uint32_t i = 1; i < g->n_symbols; i++) {
         p->ranges[i] = o->ranges[i];
         if (p->ranges[i].min < 0 || p->ranges[i].min > p->ranges[i].max)
             return cuda_fail(error, BP_E_INVALID, "cuda: symbol %u has an empty range", i);
-        if (g->symbols && g->symbols[i] && !strcmp(g->symbols[i], BP_SYMBOL_N_TOKENS)) few = p->ranges[i].max <= GRAPH_TOKENS;
+        const char *name = g->symbols && g->symbols[i] ? g->symbols[i] : "";
+        if (!strcmp(name, BP_SYMBOL_N_TOKENS)) few = p->ranges[i].max <= GRAPH_TOKENS;
+        if (!strcmp(name, BP_SYMBOL_N_KV)) p->plan.longest = p->ranges[i].max;
     }
     p->capture = p->plan.device->graphs && (few || p->plan.device->graphs_always);
     distinct(symbols, g->n_symbols);

@@ -115,6 +115,8 @@ void cuda_arg_float(cuda_launch *l, float v);
 
 const bp_device *cuda_plan_device(const cuda_plan *p);
 bool cuda_plan_deterministic(const cuda_plan *p);
+/* No sequence of a submit has more keys (the symbol n_kv); INT64_MAX where the graph does not say. */
+int64_t cuda_plan_longest(const cuda_plan *p);
 /* Memory of the program's own; bytes > 0. NULL fails the plan later. */
 cuda_tensor *cuda_scratch(cuda_plan *p, uint64_t bytes);
 /* Memory of the program's own that holds a copy of these bytes and is only read. */

@@ -31,6 +31,7 @@ typedef struct cuda_size_slot {
 struct cuda_plan {
     bp_device *device;
     bool deterministic;
+    int64_t longest; /* keys of a sequence at most */
     cuda_tensor **tensors; /* the graph's values, then scratch */
     uint32_t n_values, n_tensors, tensor_capacity;
     cuda_node *nodes;

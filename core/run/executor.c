@@ -9,7 +9,13 @@
 
 enum { ALIGN = 64 };
 
-const bp_class_range bp_class_ranges[BP_N_CLASSES] = { { 1, 1 }, { 2, 8 }, { 9, 64 }, { 65, INT64_MAX } };
+const bp_class_range bp_class_ranges[BP_N_CLASSES] = {
+    { "one token, few keys", 1, 1, 128 },
+    { "one token", 1, 1, INT64_MAX },
+    { "2 to 8 tokens", 2, 8, INT64_MAX },
+    { "9 to 64 tokens", 9, 64, INT64_MAX },
+    { "longer chunks", 65, INT64_MAX, INT64_MAX },
+};
 
 /* An output's memory on the device, grown when a step needs more, and its copy on the host. */
 typedef struct output {
@@ -47,9 +53,10 @@ static bp_range symbol_range(const bp_executor *e, const char *name, int class) 
     const int64_t max = BP_MIN(bp_class_ranges[class].max, e->limits.batch), min = BP_MIN(bp_class_ranges[class].min, max);
     const int64_t sequences = BP_MIN(e->limits.sequences, max);
     if (!strcmp(name, BP_SYMBOL_N_TOKENS)) return (bp_range){ min, max, max };
-    if (!strcmp(name, BP_SYMBOL_N_OUTPUTS)) return (bp_range){ 1, max, class == 0 ? 1 : sequences };
+    const int64_t longest = BP_MIN(bp_class_ranges[class].longest, e->limits.context);
+    if (!strcmp(name, BP_SYMBOL_N_OUTPUTS)) return (bp_range){ 1, max, BP_MIN(max, sequences) };
     if (!strcmp(name, BP_SYMBOL_N_SEQUENCES)) return (bp_range){ 1, sequences, 1 };
-    if (!strcmp(name, BP_SYMBOL_N_KV)) return (bp_range){ 1, e->limits.context, BP_MIN(e->limits.context, 1024) };
+    if (!strcmp(name, BP_SYMBOL_N_KV)) return (bp_range){ 1, longest, BP_MIN(longest, 1024) };
     return (bp_range){ 0, 0, 0 };
 }
 
@@ -201,12 +208,17 @@ static bp_status compile(bp_executor *e, int class, bp_error *error) {
     return !status && e->profiling ? enable_profile(e, e->programs[class], error) : status;
 }
 
+/* The first class that takes the numbers. */
 static int class_of(const bp_executor *e, const int64_t *symbols) {
     const bp_graph *g = &e->part->graph;
-    int class = BP_N_CLASSES - 1;
-    for (uint32_t i = 1; i < g->n_symbols; i++)
-        while (class > 0 && !strcmp(g->symbols[i], BP_SYMBOL_N_TOKENS) && symbols[i] < bp_class_ranges[class].min) class--;
-    return class;
+    int64_t n_tokens = 1, n_kv = 0;
+    for (uint32_t i = 1; i < g->n_symbols; i++) {
+        if (!strcmp(g->symbols[i], BP_SYMBOL_N_TOKENS)) n_tokens = symbols[i];
+        if (!strcmp(g->symbols[i], BP_SYMBOL_N_KV)) n_kv = symbols[i];
+    }
+    for (int class = 0; class < BP_N_CLASSES; class++)
+        if (n_tokens <= bp_class_ranges[class].max && n_kv <= bp_class_ranges[class].longest) return class;
+    return BP_N_CLASSES - 1;
 }
 
 static bp_status grow_output(bp_executor *e, output *o, bp_error *error) {

@@ -8,12 +8,14 @@
 #include "core/gguf/gguf.h"
 #include "core/graph/partition.h"
 
-/* Programs are compiled for a few ranges of n_tokens. */
-enum { BP_N_CLASSES = 4 };
+/* Programs are compiled for a few ranges of n_tokens; single tokens also for few keys, where a device may do without
+ * splitting them. */
+enum { BP_N_CLASSES = 5 };
 typedef struct bp_class_range {
-    int64_t min, max;
+    const char *name;
+    int64_t min, max, longest; /* n_tokens, and n_kv at most; the last ones' maximum: the batch, the context */
 } bp_class_range;
-extern const bp_class_range bp_class_ranges[BP_N_CLASSES]; /* the last one's max: the batch */
+extern const bp_class_range bp_class_ranges[BP_N_CLASSES];
 
 /* The largest numbers that the symbols will take. */
 typedef struct bp_run_limits {

@@ -37,14 +37,13 @@ static void print_program(const bp_profile_entry *e, uint32_t n, const char *bac
 }
 
 void bp_run_profile_print(bp_run *run, FILE *to) {
-    static const char *const titles[BP_N_CLASSES] = { "one token", "2 to 8 tokens", "9 to 64 tokens", "longer chunks" };
     bp_profile_entry *entries = bp_new_array(PROFILE_ENTRIES, sizeof *entries);
     bp_error ignored = BP_ERROR_INIT;
     for (uint32_t i = 0; entries && i < run->n_executors; i++)
         for (int class = 0; class < BP_N_CLASSES; class++) {
             uint32_t n = 0;
             if (!bp_executor_profile_read(run->executors[i], class, entries, PROFILE_ENTRIES, &n, &ignored))
-                print_program(entries, BP_MIN(n, (uint32_t)PROFILE_ENTRIES), bp_executor_device(run->executors[i])->backend->name, titles[class], to);
+                print_program(entries, BP_MIN(n, (uint32_t)PROFILE_ENTRIES), bp_executor_device(run->executors[i])->backend->name, bp_class_ranges[class].name, to);
         }
     free(entries);
 }

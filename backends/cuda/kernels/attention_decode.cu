@@ -6,10 +6,12 @@
  *
  * Options: BP_CACHE, BP_DIM, BP_DIM_V (multiples of 8), BP_HEADS (divides n_head / n_head_kv).
  * Grid: x: splits, y: n_head / BP_HEADS, z: tokens. 128 threads.
- * part: NULL with one split, else F32 [BP_DIM_V + 2, splits, n_head, n_tokens]: unnormalised mix, maximum, sum. */
+ * part: NULL with one split, else F32 [BP_DIM_V + 2, splits, n_head, n_tokens]: unnormalised mix, maximum, sum.
+ * With one split the result goes to out and, rounded to 8 bits, to codes and scales, each where it is not NULL. */
 // options: -DBP_CACHE=0|1|8 -DBP_DIM=64|128 -DBP_DIM_V=64|128 -DBP_HEADS=1|4
 // options: -DBP_CACHE=0|1|8 -DBP_DIM=576 -DBP_DIM_V=512 -DBP_HEADS=1
 #include "attention_keys.cuh"
+#include "quantise_block.cuh"
 
 enum {
     WIDEST = BP_DIM > BP_DIM_V ? BP_DIM : BP_DIM_V,
@@ -56,7 +58,7 @@ static __device__ __forceinline__ void find_rows(const attention &a, const key_l
 extern "C" __global__ void __launch_bounds__(128, BP_HEADS *CHUNKS_V <= 4 && CHUNKS <= 1 ? 4 : 1)
     attention_decode(const float *q, const uint8_t *k_cache, const uint8_t *v_cache, const int *positions,
                      const int *sequences, const int *block_table, const int *kv_len, const int *kv_start,
-                     const float *sinks, float *out, float *part, bp_size tokens, bp_size n_sequences, int n_head,
+                     const float *sinks, float *out, int8_t *codes, float2 *scales, float *part, bp_size tokens, bp_size n_sequences, int n_head,
                      int n_head_kv, int causal, int window, int chunk, float scale, float softcap, float alibi,
                      int block_size, int n_blocks, bp_size table_width) {
     bp_release_next();
@@ -201,12 +203,18 @@ extern "C" __global__ void __launch_bounds__(128, BP_HEADS *CHUNKS_V <= 4 && CHU
         }
         if (sinks && !part) sum += __expf(sinks[head] - top);
         const int64_t row = (int64_t)token * n_head + head;
-        float *to = part ? part + (row * splits + split) * (BP_DIM_V + 2) : out + row * BP_DIM_V;
+        float *to = part ? part + (row * splits + split) * (BP_DIM_V + 2) : NULL;
         for (int d = threadIdx.x; d < BP_DIM_V; d += 128) {
             float v = 0;
 #pragma unroll
             for (int g = 0; g < GROUPS; g++) v += share[g] * mixes[g][h][d];
-            to[d] = part ? v : none ? 0 : v / sum;
+            if (part) {
+                to[d] = v;
+                continue;
+            }
+            v = none ? 0 : v / sum;
+            if (out) out[row * BP_DIM_V + d] = v;
+            if (codes) bp_quantise(v, codes + row * BP_DIM_V + d / 32 * 32, scales + (row * BP_DIM_V + d) / 32);
         }
         if (part && threadIdx.x == 0) to[BP_DIM_V] = top, to[BP_DIM_V + 1] = sum;
     }
