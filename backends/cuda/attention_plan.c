@@ -8,7 +8,7 @@ enum {
     FEW_TOKENS = 16,
     MOST_SPLITS = 64,
     KEYS_A_SPLIT = 32,
-    FEW_KEYS = 128,
+    FEW_VALUES = 128 * 64, /* of keys: one block has them in two steps; measured, wider heads are quicker split */
     LONG_CONTEXT = 16384,
     MOST_DIM = 576,
     PREFILL_TOKENS = 64
@@ -62,7 +62,7 @@ static int64_t splits_for(const cuda_plan *p, const cuda_node *n, uint32_t heads
     int64_t splits = (wanted + blocks - 1) / (blocks ? blocks : 1);
     if (cuda_plan_longest(p) < room) room = cuda_plan_longest(p);
     if (cuda_plan_deterministic(p)) splits = 16;
-    else if (room <= FEW_KEYS) splits = 1;
+    else if (room * (a->head_dim > a->head_dim_v ? a->head_dim : a->head_dim_v) <= FEW_VALUES) splits = 1;
     if (splits > MOST_SPLITS) splits = MOST_SPLITS;
     if (splits > (room + KEYS_A_SPLIT - 1) / KEYS_A_SPLIT) splits = (room + KEYS_A_SPLIT - 1) / KEYS_A_SPLIT;
     return splits < 1 ? 1 : splits;

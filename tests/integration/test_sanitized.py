@@ -31,7 +31,7 @@ environment = {**os.environ, "ASAN_OPTIONS": "detect_leaks=1", "UBSAN_OPTIONS": 
 # LeakSanitizer cannot look at threads that the OpenMP runtime keeps: one thread, or no look for leaks.
 one_thread = {**environment, "LLM_THREADS": "1"}
 no_leaks = {**environment, "ASAN_OPTIONS": "detect_leaks=0"}
-special = {"test_run": one_thread, "test_cpu_backend": no_leaks}
+special = {"test_run": one_thread, "test_states": no_leaks, "test_cpu_backend": no_leaks, "test_short_host": no_leaks}
 status, output = run("cmake", "-S", ROOT, "-B", TREE, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=RelWithDebInfo", f"-DCMAKE_C_COMPILER={CLANG}",
                      "-DBP_SANITIZE=address,undefined", "-DBP_FUZZ=ON")
 if not status:
