@@ -154,8 +154,8 @@ static uint32_t after_token(bp_grammar *g, uint32_t state, int32_t id) {
     size_t n1 = s->all[by_bytes].n, n2 = s->all[by_name].n;
     bp_place *both = bp_new_array(n1 + n2, sizeof *both);
     if (!both) return s->status = BP_E_NO_MEMORY, (uint32_t)BP_STATE_DEAD;
-    memcpy(both, s->all[by_bytes].places, n1 * sizeof *both);
-    memcpy(both + n1, s->all[by_name].places, n2 * sizeof *both);
+    if (n1) memcpy(both, s->all[by_bytes].places, n1 * sizeof *both);
+    if (n2) memcpy(both + n1, s->all[by_name].places, n2 * sizeof *both);
     uint32_t made = bp_state_of(s, both, n1 + n2);
     free(both);
     return made;

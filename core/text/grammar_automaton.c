@@ -46,7 +46,7 @@ uint32_t bp_automaton_bytes(bp_rules *r, bp_automaton *a, const bp_edge *edges, 
         bp_rules_fail(r, BP_E_REFUSED, "the grammar is too large for its automaton");
         return DEAD;
     }
-    memcpy(a->edges + a->n_edges, edges, n * sizeof *edges);
+    if (n) memcpy(a->edges + a->n_edges, edges, n * sizeof *edges);
     a->n_edges += n;
     return bp_automaton_node(r, a, (bp_node){ .kind = BP_N_BYTES, .a = (uint32_t)(a->n_edges - n), .b = (uint32_t)n });
 }
@@ -78,7 +78,8 @@ static uint32_t literals(building *b, const bp_expr **l, size_t n, size_t at, ui
 
 static int by_bytes(const void *x, const void *y) {
     const bp_expr *a = *(const bp_expr *const *)x, *b = *(const bp_expr *const *)y;
-    int order = memcmp(a->data, b->data, BP_MIN(a->n, b->n));
+    const size_t n = BP_MIN(a->n, b->n);
+    int order = n ? memcmp(a->data, b->data, n) : 0;
     return order ? order : a->n < b->n ? -1 : a->n > b->n;
 }
 

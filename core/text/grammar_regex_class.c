@@ -27,7 +27,7 @@ static bool add_kind(bp_reader *in, bp_ranges *set, uint32_t kind) {
     const bp_range *list = (kind | 0x20) == 'd' ? digits : (kind | 0x20) == 'w' ? words : spaces;
     size_t n = (kind | 0x20) == 'd' ? BP_COUNT(digits) : (kind | 0x20) == 'w' ? BP_COUNT(words) : BP_COUNT(spaces);
     bp_range copy[16], out[18];
-    memcpy(copy, list, n * sizeof *list);
+    if (n) memcpy(copy, list, n * sizeof *list);
     n = bp_ranges_tidy(copy, n, !(kind & 0x20), out);
     for (size_t i = 0; i < n; i++)
         if (!add(in, set, out[i].first, out[i].last)) return false;

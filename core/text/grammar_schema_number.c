@@ -214,7 +214,7 @@ static bool read_decimal(const json_t *value, decimal *d) {
 static int compare(const decimal *a, const decimal *b) {
     int sign = a->negative ? -1 : 1, order = a->n_whole - b->n_whole;
     if (a->negative != b->negative) return sign;
-    if (!order) order = memcmp(a->whole, b->whole, (size_t)a->n_whole);
+    if (!order && a->n_whole) order = memcmp(a->whole, b->whole, (size_t)a->n_whole);
     for (int i = 0; !order && (i < a->n_fraction || i < b->n_fraction); i++)
         order = digit_of(a->fraction, a->n_fraction, i) - digit_of(b->fraction, b->n_fraction, i);
     return order < 0 ? -sign : order > 0 ? sign : 0;

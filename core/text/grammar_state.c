@@ -91,7 +91,7 @@ uint32_t bp_state_of(bp_states *s, bp_place *places, size_t n) {
     size_t mask = s->index.n_slots - 1, at = bp_hash(places, n * sizeof *places) & mask;
     for (; s->index.slots[at]; at = (at + 1) & mask) {
         const bp_state *there = &s->all[s->index.slots[at] - 1];
-        if (there->n == n && !memcmp(there->places, places, n * sizeof *places)) return s->index.slots[at] - 1;
+        if (there->n == n && (!n || !memcmp(there->places, places, n * sizeof *places))) return s->index.slots[at] - 1;
     }
     uint32_t made = add_state(s, places, n);
     if (s->status) return BP_STATE_DEAD;

@@ -14,7 +14,8 @@ typedef struct token_bytes {
 
 static int by_bytes(const void *x, const void *y) {
     const token_bytes *a = x, *b = y;
-    int order = memcmp(a->bytes, b->bytes, BP_MIN(a->n, b->n));
+    const size_t n = BP_MIN(a->n, b->n);
+    int order = n ? memcmp(a->bytes, b->bytes, n) : 0;
     if (order) return order;
     return a->n != b->n ? (a->n < b->n ? -1 : 1) : a->id < b->id ? -1 : 1;
 }
