@@ -214,10 +214,11 @@ static int only_byte(const bp_grammar *g, uint32_t state) {
 }
 
 void bp_grammar_matcher_forced(bp_grammar_matcher *m, bp_text *out) {
-    enum { MOST = 4096 };
+    enum { MOST = 4096, MOST_PLACES = 1 << 16 }; /* bytes, and places of the states on the way: ambiguous ones have many */
     tidy(m->grammar);
-    uint32_t state = m->state;
-    for (int n = 0, byte; n < MOST && (byte = only_byte(m->grammar, state)) >= 0; n++) {
+    uint32_t state = m->state, places = 0;
+    for (int n = 0, byte; n < MOST && places < MOST_PLACES && (byte = only_byte(m->grammar, state)) >= 0; n++) {
+        places += m->grammar->states.all[state].n;
         uint32_t next = bp_state_step(&m->grammar->states, state, (uint8_t)byte);
         if (!next) break;
         bp_text_add(out, (const char[]){ (char)byte }, 1);
