@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "backends/cpu/cpu.h"
@@ -104,10 +105,22 @@ static bp_status make_buffer(void *memory, uint64_t bytes, bool owned, bp_buffer
     return BP_OK;
 }
 
+enum { HUGE_PAGE = 2 << 20 };
+
+/* Weights are read from end to end for every token: with pages of 4 KiB the walks of the page table cost bandwidth. Other
+ * buffers grow into their memory and stay on small pages. */
+static void want_huge_pages(void *memory, uint64_t bytes) {
+#ifdef MADV_HUGEPAGE
+    if (memory && bytes >= HUGE_PAGE) madvise(memory, bytes / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE);
+#else
+    (void)memory, (void)bytes;
+#endif
+}
+
 static bp_status buffer_new(bp_device *d, uint64_t bytes, uint32_t use, bp_buffer **out, bp_error *error) {
-    (void)use;
-    uint64_t align = bytes >= (4u << 20) ? 2u << 20 : CPU_ALIGN;
+    uint64_t align = bytes >= 2 * HUGE_PAGE ? HUGE_PAGE : CPU_ALIGN;
     void *memory = d->host->alloc(d->host->self, bytes ? bytes : 1, align);
+    if (use == BP_USE_WEIGHTS && align == HUGE_PAGE) want_huge_pages(memory, bytes);
     bp_status s = make_buffer(memory, bytes, true, out, error);
     if (s) d->host->free(d->host->self, memory);
     return s;
