@@ -9,6 +9,12 @@ INLINE void fetch_ahead(const uint8_t *unit, const int bits, int lane, const int
     for (int i = 0; i < bits; i++) PREFETCH(unit + 64 * i);
 }
 
+/* The same for the scales of a block, n bytes. */
+INLINE void fetch_scales(const uint8_t *scales, const size_t n, int lane, const int tokens) {
+    if (tokens > 1 || lane) return;
+    for (size_t i = 0; i < n; i += 64) PREFETCH(scales + i);
+}
+
 /* Codes minus zero times 16 values of a token. */
 INLINE VI half_dot(const VI *q, const int8_t *x, int32_t sum, const int bits, const int zero) {
     VI acc = VI_SET(-zero * sum);
@@ -48,6 +54,7 @@ INLINE void six_bit_panel(const uint8_t *block, int lane, const cpu_q8 *x, const
     const size_t unit = (size_t)bits * 64, codes = unit * 8, step = codes + 192 + 64;
     for (int64_t b = 0; b < n_blocks; b++, block += step) {
         uint8_t scale[128], min[128];
+        fetch_scales(block + codes, step - codes, lane, tokens);
         six_bits(block + codes, scale, min);
         VF d = V_HALVES(block + codes + 192 + 2 * lane), m = V_HALVES(block + codes + 224 + 2 * lane);
         for (int s = 0; s < 8; s++) {
@@ -71,6 +78,7 @@ INLINE void sixteen_panel(const uint8_t *block, int lane, const cpu_q8 *x, const
     const size_t step = codes + scales + (bits == 2 ? 64 : 32);
     for (int64_t b = 0; b < n_blocks; b++, block += step) {
         uint8_t scale[256], min[256];
+        fetch_scales(block + codes, step - codes, lane, tokens);
         const uint8_t *sc = bits == 6 ? block + codes : scale;
         if (bits == 3) three_bits(block + codes, scale);
         if (bits == 2) four_bits(block + codes, scale, min);
