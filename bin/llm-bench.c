@@ -3,12 +3,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/clock.h"
 #include "core/base/fail.h"
 #include "core/base/parallel.h"
 #include "core/base/size.h"
 #include "core/device/bandwidth.h"
 #include "core/run/command.h"
-#include "core/run/generate.h"
 #include "core/run/session.h"
 
 enum { OWN_PROMPT, OWN_COUNT, OWN_REPEAT, OWN_DEPTH, OWN_JSON };

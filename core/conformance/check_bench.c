@@ -1,19 +1,13 @@
 /* Matrix times vector: bytes of weights read a second, beside the memory's measured read bandwidth. */
 #define _GNU_SOURCE
 #include <stdio.h>
-#include <time.h>
 
+#include "core/base/clock.h"
 #include "core/base/parallel.h"
 #include "core/conformance/check_run.h"
 #include "core/device/bandwidth.h"
 
 enum { SIDE = 4096, ROUNDS = 15 };
-
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
 
 static void bench_type(const bp_open_device *device, bp_stream *stream, uint32_t type, double peak) {
     bp_check_case c;
@@ -29,9 +23,9 @@ static void bench_type(const bp_open_device *device, bp_stream *stream, uint32_t
     }
     double best = 1e30;
     for (int i = 0; outcome == BP_CHECK_OK && i < ROUNDS; i++) {
-        double start = now();
+        double start = bp_now();
         outcome = bp_check_go(&run);
-        double time = now() - start;
+        double time = bp_now() - start;
         best = time < best ? time : best;
     }
     double rate = (double)c.value[0].bytes / best;

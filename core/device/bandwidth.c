@@ -4,20 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 
+#include "core/base/clock.h"
 #include "core/base/parallel.h"
 #include "core/base/size.h"
 #include "core/graph/builder.h"
 
 enum { HUGE_PAGE = 2 << 20, HOST_BYTES = 256 << 20, PIECES = 64, ROUNDS = 8, READ_AHEAD = 512 };
 enum { ROW = 4096, DEVICE_ROWS = 1 << 17 }; /* 2 GiB of F32 */
-
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
 
 typedef struct reading {
     const uint64_t *data;
@@ -46,9 +40,9 @@ static double host_bandwidth(uint32_t threads) {
 #endif
     memset(data, 1, HOST_BYTES);
     for (int i = 0; i < ROUNDS; i++) {
-        double begin = now();
+        double begin = bp_now();
         bp_parallel(threads, PIECES, sum_piece, &r);
-        best = BP_MAX(best, HOST_BYTES / (now() - begin));
+        best = BP_MAX(best, HOST_BYTES / (bp_now() - begin));
     }
     free(data);
     return r.sums[0] ? best : 0;
@@ -102,10 +96,10 @@ static double device_bandwidth(const bp_open_device *device) {
     bp_status status = open_probe(&p, bindings, &error);
     for (int i = 0; !status && i < ROUNDS; i++) {
         uint64_t sequence;
-        double begin = now();
+        double begin = bp_now();
         status = device->api->submit(p.stream, p.program, symbols, bindings, 2, &sequence, &error);
         if (!status) status = device->api->wait(p.stream, sequence, -1, &error);
-        if (!status) best = BP_MAX(best, (double)ROW * DEVICE_ROWS * 4 / (now() - begin));
+        if (!status) best = BP_MAX(best, (double)ROW * DEVICE_ROWS * 4 / (bp_now() - begin));
     }
     close_probe(&p);
     return best;

@@ -1,16 +1,9 @@
 #define _GNU_SOURCE
 #include "core/run/generate.h"
 
-#include <time.h>
-
+#include "core/base/clock.h"
 #include "core/base/fail.h"
 #include "core/device/cancel.h"
-
-double bp_now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
 
 /* What the next token is chosen from: the device's own choice, or logits. */
 typedef struct ahead {

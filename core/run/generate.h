@@ -45,7 +45,4 @@ typedef struct bp_generation_result {
  * neither given to `each` nor appended. *result is filled as far as it went, also on failure. */
 bp_status bp_generate(const bp_generation *g, const int32_t *prompt, int64_t n, bp_generation_result *result, bp_error *error);
 
-/* Seconds of a clock that never goes back. */
-double bp_now(void);
-
 #endif

@@ -377,4 +377,3 @@ int64_t bp_run_context(const bp_run *run) { return run->limits.context; }
 int32_t bp_run_n_vocab(const bp_run *run) { return (int32_t)run->width; }
 int64_t bp_run_width(const bp_run *run) { return run->width; }
 int64_t bp_run_batch_size(const bp_run *run) { return run->limits.batch; }
-int64_t bp_run_room(const bp_run *run) { return bp_kv_free_blocks(run->kv) * BLOCK; }

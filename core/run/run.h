@@ -40,8 +40,6 @@ int32_t bp_run_n_vocab(const bp_run *run); /* width of a row of logits */
 /* Values in a row of what is computed. */
 int64_t bp_run_width(const bp_run *run);
 int64_t bp_run_batch_size(const bp_run *run);
-/* Tokens for which the cache has room beside those that are stored. */
-int64_t bp_run_room(const bp_run *run);
 
 /* What one call computes: the next n tokens of some sequences, each at most once. */
 typedef struct bp_batch_entry {

@@ -1,0 +1,10 @@
+#define _GNU_SOURCE
+#include "core/base/clock.h"
+
+#include <time.h>
+
+double bp_now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
