@@ -1,5 +1,4 @@
 /* The list of ops, and the planners of all that are no products and no attention. */
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -8,7 +7,7 @@
 
 enum { THREADS = 256, BLOCK_LIMIT = 1 << 20, MAX_EXPERTS = 1024, MAX_GROUPS = 128 };
 
-static cuda_planner plan_embed, plan_route, plan_combine, plan_norm, plan_rope, plan_kv, plan_scores, plan_softmax, plan_mix;
+static cuda_planner plan_embed, plan_route, plan_combine, plan_norm, plan_scores, plan_softmax, plan_mix;
 static cuda_planner plan_binary, plan_unary, plan_glu, plan_reduce, plan_gather, plan_slice, plan_concat, plan_convert, plan_pool;
 static cuda_planner plan_top_k, plan_argmax, plan_reshape, plan_conv, plan_scan, plan_delta;
 static cuda_refusal refuse_route, refuse_function;
@@ -26,8 +25,8 @@ static const op_row rows[BP_OP_LIMIT] = {
     [BP_OP_COMBINE_EXPERTS] = { plan_combine, NULL },
     [BP_OP_RMS_NORM] = { plan_norm, NULL },
     [BP_OP_LAYER_NORM] = { plan_norm, NULL },
-    [BP_OP_ROPE] = { plan_rope, NULL },
-    [BP_OP_KV_WRITE] = { plan_kv, NULL },
+    [BP_OP_ROPE] = { cuda_plan_rope, NULL },
+    [BP_OP_KV_WRITE] = { cuda_plan_kv, NULL },
     [BP_OP_ATTENTION] = { cuda_plan_attention, cuda_refuse_attention },
     [BP_OP_ATTENTION_SCORES] = { plan_scores, NULL },
     [BP_OP_SOFTMAX] = { plan_softmax, NULL },
@@ -276,7 +275,7 @@ static bool plan_norm_row(cuda_plan *p, const cuda_node *n) {
 }
 
 static void plan_norm(cuda_plan *p, const cuda_node *n) {
-    if (plan_norm_row(p, n)) return;
+    if (cuda_plan_heads(p, n) || plan_norm_row(p, n)) return;
     cuda_tensor *x = n->in[0];
     int64_t group = n->params.norm.group ? (int64_t)n->params.norm.group : x->n[0];
     uint32_t threads = (uint32_t)(((group < 4096 ? group : 4096) + 127) / 128 * 32);
@@ -366,125 +365,7 @@ static void plan_combine(cuda_plan *p, const cuda_node *n) {
     cuda_arg_size(l, n->out[0], CUDA_ROWS);
 }
 
-/* ---- Positions and the cache ---- */
-
-/* Turns a position of every pair (kernels/rotate.cuh), and the magnitude. */
-static cuda_tensor *turns_of(cuda_plan *p, const bp_rope_params *r, float *magnitude) {
-    const double pi = 3.14159265358979323846, scale = r->freq_scale == 0 ? 1 : r->freq_scale;
-    double low = 0, high = 0, turns[512], by = r->attn_scale == 0 ? 1 : r->attn_scale;
-    if (r->yarn_factor != 0) {
-        double corner[2] = { r->beta_fast, r->beta_slow };
-        for (int i = 0; i < 2; i++) corner[i] = r->n_dims * log(r->n_ctx_orig / (corner[i] * 2 * pi)) / (2 * log(r->base));
-        low = fmax(0, floor(corner[0]));
-        high = fmin((double)r->n_dims - 1, ceil(corner[1]));
-        by *= 1 + 0.1 * log(1 / scale);
-    }
-    for (uint32_t i = 0; i < r->n_dims / 2 && i < 512; i++) {
-        double ramp = fmin(1, fmax(0, ((double)i - low) / fmax(0.001, high - low))), mix = r->yarn_factor * (1 - ramp);
-        double part = r->yarn_factor == 0 ? scale : scale * (1 - mix) + mix;
-        turns[i] = part * pow(r->base, -2.0 * (double)i / r->n_dims) / (2 * pi);
-    }
-    *magnitude = (float)by;
-    return cuda_constant(p, turns, r->n_dims / 2 ? r->n_dims / 2 * sizeof *turns : 8);
-}
-
-static void rope_numbers(cuda_launch *l, const bp_rope_params *r) {
-    cuda_arg_int(l, (int32_t)r->n_dims);
-    cuda_arg_int(l, r->pairing == BP_ROPE_HALVES);
-    for (int i = 0; i < 4; i++) cuda_arg_int(l, (int32_t)r->sections[i]);
-}
-
-static void cache_numbers(cuda_launch *l, const cuda_tensor *k, const cuda_tensor *v) {
-    cuda_arg_int(l, (int32_t)k->n[0]);
-    cuda_arg_int(l, v ? (int32_t)v->n[0] : 0);
-    cuda_arg_int(l, (int32_t)k->n[1]);
-    cuda_arg_int(l, (int32_t)k->n[3]);
-    cuda_arg_int64(l, row_bytes(k));
-    cuda_arg_int64(l, v ? row_bytes(v) : 0);
-}
-
-static bool same_rope(const cuda_node *a, const cuda_node *b) {
-    return b->op == BP_OP_ROPE && b->in[1] == a->in[1] && b->in[2] == a->in[2] &&
-           !memcmp(&a->params.rope, &b->params.rope, sizeof a->params.rope);
-}
-
-/* The rope of the keys and the kv_write that go with the rope q of the queries; false where they cannot be one launch. */
-static bool find_pair(const cuda_plan *p, const cuda_node *q, const cuda_node **k, const cuda_node **write) {
-    for (uint32_t i = q->index + 1; i < cuda_node_count(p) && i < q->index + 6; i++) {
-        const cuda_node *w = cuda_node_at(p, i);
-        if (w->op == BP_OP_ATTENTION || w->op == BP_OP_ATTENTION_SCORES || w->op == BP_OP_ATTENTION_MIX) return false;
-        if (w->op != BP_OP_KV_WRITE || cuda_planned(p, i) || !w->in[1]) continue;
-        for (uint32_t j = q->index + 1; j < i; j++) {
-            const cuda_node *r = cuda_node_at(p, j);
-            if (r->out[0] != w->in[0] || cuda_planned(p, j) || !same_rope(q, r)) continue;
-            *k = r;
-            *write = w;
-            return cuda_private_to(p, r->out[0], w) && cuda_available(p, r->in[0]) && cuda_available(p, w->in[1]) &&
-                   q->params.rope.head_dim == w->out[0]->n[0] && w->out[0]->n[1] == w->out[1]->n[1] &&
-                   w->out[0]->n[3] == w->out[1]->n[3];
-        }
-        return false;
-    }
-    return false;
-}
-
-static void plan_rope_write(cuda_plan *p, const cuda_node *q, const cuda_node *k, const cuda_node *w) {
-    float magnitude;
-    const bp_rope_params *r = &q->params.rope;
-    cuda_tensor *turns = turns_of(p, r, &magnitude);
-    int64_t heads_q = q->in[0]->n[0] / r->head_dim, heads = w->params.kv.n_head_kv;
-    cuda_launch *l = cuda_add(p, q, "kv_write.cu", "rope_kv_write", 128, "-DKTYPE=%u -DVTYPE=%u", w->out[0]->type, w->out[1]->type);
-    l->grid[0] = (cuda_extent){ q->in[0], CUDA_AXIS_1, 1, (heads_q + 2 * heads + 3) / 4, 0 };
-    l->waits = true;
-    l->n_nodes = 3;
-    cuda_tensor *in[] = { q->in[0], k->in[0], w->in[1], q->in[1], w->in[2], turns, q->in[2] };
-    for (int i = 0; i < 7; i++) cuda_arg_read(l, in[i]);
-    cuda_arg_write(l, q->out[0]);
-    cuda_arg_update(l, w->out[0]);
-    cuda_arg_update(l, w->out[1]);
-    cuda_arg_size(l, q->in[0], CUDA_AXIS_1);
-    cuda_arg_int(l, (int32_t)heads_q);
-    cuda_arg_int(l, (int32_t)heads);
-    cache_numbers(l, w->out[0], w->out[1]);
-    cuda_arg_float(l, magnitude);
-    rope_numbers(l, r);
-    cuda_claim(p, k->index);
-    cuda_claim(p, w->index);
-}
-
-static void plan_rope(cuda_plan *p, const cuda_node *n) {
-    const cuda_node *k, *write;
-    if (find_pair(p, n, &k, &write)) {
-        plan_rope_write(p, n, k, write);
-        return;
-    }
-    float magnitude;
-    cuda_tensor *turns = turns_of(p, &n->params.rope, &magnitude);
-    cuda_launch *l = over(p, n, "rope.cu", "rope", n->out[0]);
-    cuda_arg_read(l, n->in[0]);
-    cuda_arg_read(l, n->in[1]);
-    cuda_arg_read(l, turns);
-    cuda_arg_read(l, n->in[2]);
-    cuda_arg_write(l, n->out[0]);
-    sizes(l, n->in[0]);
-    cuda_arg_float(l, magnitude);
-    cuda_arg_int(l, (int32_t)n->params.rope.head_dim);
-    rope_numbers(l, &n->params.rope);
-}
-
-static void plan_kv(cuda_plan *p, const cuda_node *n) {
-    cuda_tensor *k = n->out[0], *v = n->out[1];
-    int64_t rows = (v ? 2 : 1) * (int64_t)n->params.kv.n_head_kv;
-    cuda_launch *l = cuda_add(p, n, "kv_write.cu", "kv_write", 128, "-DKTYPE=%u -DVTYPE=%u", k->type, v ? v->type : k->type);
-    l->grid[0] = (cuda_extent){ n->in[0], CUDA_AXIS_1, 1, (rows + 3) / 4, 0 };
-    l->waits = true;
-    for (int i = 0; i < 3; i++) cuda_arg_read(l, n->in[i]);
-    cuda_arg_update(l, k);
-    cuda_arg_update(l, v);
-    cuda_arg_size(l, n->in[0], CUDA_AXIS_1);
-    cuda_arg_int(l, (int32_t)n->params.kv.n_head_kv);
-    cache_numbers(l, k, v);
-}
+/* ---- Attention in parts ---- */
 
 static void paging_sizes(cuda_launch *l, cuda_tensor *q, cuda_tensor *table, enum cuda_size_of tokens) {
     cuda_arg_size(l, q, tokens);

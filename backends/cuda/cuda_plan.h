@@ -144,12 +144,14 @@ typedef struct cuda_q8 {
 } cuda_q8;
 cuda_q8 cuda_quantised(cuda_plan *p, const cuda_node *n, cuda_tensor *x);
 
-/* ---- Planners: matmul, experts, attention (each says in words, as a static text, what it cannot do) ---- */
+/* ---- Planners of files of their own (each says in words, as a static text, what it cannot do) ---- */
 
 typedef void cuda_planner(cuda_plan *p, const cuda_node *n);
 typedef const char *cuda_refusal(const bp_device *d, const cuda_node *n); /* NULL: it can; shapes were checked */
-cuda_planner cuda_plan_matmul, cuda_plan_experts, cuda_plan_attention;
+cuda_planner cuda_plan_matmul, cuda_plan_experts, cuda_plan_attention, cuda_plan_rope, cuda_plan_kv;
 cuda_refusal cuda_refuse_matmul, cuda_refuse_experts, cuda_refuse_attention;
+/* True where the queries' norm or rope n was planned together with all up to the cache (heads.cu). */
+bool cuda_plan_heads(cuda_plan *p, const cuda_node *n);
 
 /* ---- Weights ---- */
 

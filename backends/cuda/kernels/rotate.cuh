@@ -21,17 +21,23 @@ static __device__ __forceinline__ int bp_rope_position(const bp_rotation &r, con
     return positions[(int64_t)token * 4 + k];
 }
 
+// What a position turns pair `pair` by.
+static __device__ __forceinline__ uint64_t bp_rope_step(const bp_rotation &r, int pair) {
+    double turn = r.turns[pair];
+    if (r.factors) turn /= (double)r.factors[pair];
+    return (uint64_t)((turn - floor(turn)) * 18446744073709551616.0);
+}
+static __device__ __forceinline__ void bp_rope_turn(uint64_t step, int position, float *sine, float *cosine) {
+    const int64_t phase = (int64_t)(step * (uint64_t)(int64_t)position);
+    sincospif((float)phase * 1.0842021724855044e-19f, sine, cosine); // phase / 2^63: half turns
+}
+
 // Value i of a head after its rotation.
 static __device__ __forceinline__ float bp_rotated(const bp_rotation &r, const float *head, const int *positions, int token, int i) {
     if (i >= r.n_dims) return head[i];
     const int half = r.n_dims / 2, pair = r.halves ? i % half : i / 2, second = r.halves ? i >= half : i & 1;
-    double turn = r.turns[pair];
-    if (r.factors) turn /= (double)r.factors[pair];
-    const double whole = turn - floor(turn);
-    const uint64_t step = (uint64_t)(whole * 18446744073709551616.0);
-    const int64_t phase = (int64_t)(step * (uint64_t)(int64_t)bp_rope_position(r, positions, token, pair));
     float sine, cosine;
-    sincospif((float)phase * 1.0842021724855044e-19f, &sine, &cosine); // phase / 2^63: half turns
+    bp_rope_turn(bp_rope_step(r, pair), bp_rope_position(r, positions, token, pair), &sine, &cosine);
     const int a_at = r.halves ? pair : 2 * pair, b_at = r.halves ? pair + half : 2 * pair + 1;
     const float a = head[a_at], b = head[b_at];
     return r.magnitude * (second ? a * sine + b * cosine : a * cosine - b * sine);

@@ -146,6 +146,7 @@ static int dry(void) { return setting("EMULATED_CUDA_DRY", 0); }
 
 static CUresult run(kernel_info *f, const unsigned *grid, const unsigned *block, unsigned shared, void **args) {
     static int launches;
+    if (setting("EMULATED_CUDA_LOG", 0)) fprintf(stderr, "launch %s %ux%ux%u of %u\n", f->name, grid[0], grid[1], grid[2], block[0] * block[1] * block[2]);
     if (lost || ++launches == setting("EMULATED_CUDA_LOSE", -1)) return lost = 1, CUDA_SUCCESS; /* seen when it is waited for */
     if (dry()) return CUDA_SUCCESS;
     unsigned n = block[0] * block[1] * block[2];
