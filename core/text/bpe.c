@@ -8,6 +8,8 @@
 #include "core/text/normalize.h"
 #include "core/text/vocab.h"
 
+enum { FEWEST_EARLY = 256 }; /* merges within words, where it pays to make them first */
+
 static bool is_printable(uint32_t byte) {
     return (byte >= '!' && byte <= '~') || (byte >= 0xA1 && byte <= 0xAC) || byte >= 0xAE;
 }
@@ -64,6 +66,13 @@ static bool find_pair(const void *self, const char *text, const bp_symbol *left,
     return true;
 }
 
+/* A pair that merges before words do. */
+static bool find_early_pair(const void *self, const char *text, const bp_symbol *left, const bp_symbol *right,
+                            bp_candidate *out) {
+    const bp_tokenizer *t = self;
+    return find_pair(self, text, left, right, out) && out->order < t->spanning_rank;
+}
+
 /* "left right": tokens of which one is not in the vocabulary can never be made, and their merge is left out. */
 static bool add_merge(bp_tokenizer *t, bp_gguf_string merge, uint32_t rank, bp_text *joined) {
     const char *space = merge.size > 2 ? memchr(merge.data + 1, ' ', merge.size - 1) : NULL;
@@ -100,6 +109,67 @@ static void find_bytes(bp_tokenizer *t) {
     }
 }
 
+/* Does a space, as the vocabulary writes it, follow another character in the token? */
+static bool spans_words(bp_gguf_string token) {
+    bool in_word = false;
+    for (size_t i = 0; i < token.size; i++) {
+        bool space = i + 1 < token.size && !memcmp(token.data + i, "\xC4\xA0", 2);
+        if (space && in_word) return true;
+        in_word = !space;
+        i += space;
+    }
+    return false;
+}
+
+/* Which merges can be made word by word, before those across words? Those of lower rank than any across words, if they
+ * use nothing that a merge of higher rank makes. */
+static bool find_spanning_rank(bp_tokenizer *t) {
+    uint32_t rank = UINT32_MAX;
+    for (uint64_t i = 0; i <= t->merge_mask; i++)
+        if (t->merges[i].pair != UINT64_MAX && spans_words(t->tokens[t->merges[i].merged]))
+            rank = BP_MIN(rank, t->merges[i].rank);
+    bool *late = bp_new_array(t->n, sizeof *late), apart = rank >= FEWEST_EARLY;
+    if (!late) return false;
+    for (uint64_t i = 0; i <= t->merge_mask; i++)
+        if (t->merges[i].pair != UINT64_MAX && t->merges[i].rank >= rank) late[t->merges[i].merged] = true;
+    for (uint64_t i = 0; apart && i <= t->merge_mask; i++)
+        apart = t->merges[i].pair == UINT64_MAX || t->merges[i].rank >= rank ||
+                !(late[t->merges[i].pair >> 32] || late[t->merges[i].pair & UINT32_MAX]);
+    t->spanning_rank = apart ? rank : 0;
+    free(late);
+    return true;
+}
+
+static inline bool is_joined(const bp_tokenizer *t, char left, char right) {
+    size_t pair = (size_t)(unsigned char)left << 8 | (unsigned char)right;
+    return t->joined[pair >> 3] >> (pair & 7) & 1;
+}
+
+/* The pairs of bytes that stand side by side in a token: between all others a text can be cut. */
+static bool find_joined(bp_tokenizer *t) {
+    bp_text token = { 0 };
+    t->joined = bp_new_array((1 << 16) / 8, 1);
+    for (uint64_t i = 0; t->joined && i <= t->merge_mask; i++) {
+        if (t->merges[i].pair == UINT64_MAX) continue;
+        bp_text_clear(&token);
+        bytes(t, t->merges[i].merged, &token);
+        for (size_t at = 1; at < token.size; at++) {
+            size_t pair = (size_t)(unsigned char)token.data[at - 1] << 8 | (unsigned char)token.data[at];
+            t->joined[pair >> 3] |= (uint8_t)(1 << (pair & 7));
+        }
+    }
+    bool ok = t->joined && !token.failed;
+    bp_text_free(&token);
+    return ok;
+}
+
+/* Where a text can be cut into parts that are encoded alone; bytes that are no tokens vanish, and what was apart meets. */
+static bool find_cuts(bp_tokenizer *t) {
+    for (unsigned byte = 0; byte < 256; byte++)
+        if (t->byte_ids[byte] < 0) return true;
+    return find_joined(t) && (bp_split_flags(t->split) & BP_SPLIT_WHOLE || find_spanning_rank(t));
+}
+
 static bp_status load(bp_tokenizer *t, const bp_gguf *file, bp_error *error) {
     const bp_gguf_key *key = bp_gguf_find(file, "tokenizer.ggml.merges");
     if (!key || key->type != BP_GGUF_ARRAY || key->item_type != BP_GGUF_STRING || key->count > INT32_MAX)
@@ -113,7 +183,7 @@ static bp_status load(bp_tokenizer *t, const bp_gguf *file, bp_error *error) {
         if (!add_merge(t, key->strings[i], (uint32_t)i, &joined))
             status = bp_fail(error, BP_E_INVALID, "%s: tokenizer.ggml.merges[%llu]: not two texts with a space between",
                              bp_gguf_path(file), (unsigned long long)i);
-    if (joined.failed) status = bp_fail(error, BP_E_NO_MEMORY, "tokenizer's merges: out of memory");
+    if (joined.failed || (!is_raw(t) && !find_cuts(t))) status = bp_fail(error, BP_E_NO_MEMORY, "tokenizer's merges: out of memory");
     bp_text_free(&joined);
     return status;
 }
@@ -164,20 +234,108 @@ static bool add_symbols(const bp_tokenizer *t, const bp_scratch *s, const char *
     return ok;
 }
 
-static bp_status encode_word(const bp_tokenizer *t, bp_scratch *s, const char *word, size_t n, bp_tokens *out,
-                             bp_error *e) {
-    bool whole_words = bp_split_flags(t->split) & BP_SPLIT_WHOLE;
-    int32_t whole = whole_words ? find_word(t, s, word, n) : -1;
-    bool ok = true;
-    if (whole >= 0) {
-        ok = bp_tokens_add(out, whole);
-    } else if ((ok = bp_merge_reserve(s, n))) {
+static bp_status done(bool ok, bp_error *e) {
+    return ok ? BP_OK : bp_fail(e, BP_E_NO_MEMORY, "tokenizing: out of memory");
+}
+
+static bp_status merge_word(const bp_tokenizer *t, bp_scratch *s, const char *word, size_t n, bp_tokens *out,
+                            bp_error *e) {
+    bool ok = bp_merge_reserve(s, n);
+    if (ok) {
         if (is_raw(t)) fill_characters(t, s, word, n);
         else fill_bytes(t, s, word, n);
         bp_merge_run(s, word, find_pair, t);
         ok = add_symbols(t, s, word, out);
     }
-    return ok ? BP_OK : bp_fail(e, BP_E_NO_MEMORY, "tokenizing: out of memory");
+    return done(ok, e);
+}
+
+static bp_status encode_word(const bp_tokenizer *t, bp_scratch *s, const char *word, size_t n, bp_tokens *out,
+                             bp_error *e) {
+    bool whole_words = bp_split_flags(t->split) & BP_SPLIT_WHOLE;
+    int32_t whole = whole_words ? find_word(t, s, word, n) : -1;
+    return whole < 0 ? merge_word(t, s, word, n, out, e) : done(bp_tokens_add(out, whole), e);
+}
+
+/* A word without the merges that span words. */
+static bp_status encode_part(const bp_tokenizer *t, bp_scratch *s, const char *word, size_t n, bp_tokens *out,
+                             bp_error *e) {
+    bool ok = bp_merge_reserve(s, n);
+    if (ok) {
+        fill_bytes(t, s, word, n);
+        bp_merge_run(s, word, find_early_pair, t);
+        ok = add_symbols(t, s, word, out);
+    }
+    return done(ok, e);
+}
+
+/* The end of the word that begins at `at`: the next space that another character precedes. */
+static size_t word_end(const char *text, size_t at, size_t n) {
+    while (at < n && text[at] == ' ') at++;
+    const char *space = at < n ? memchr(text + at, ' ', n - at) : NULL;
+    return space ? (size_t)(space - text) : n;
+}
+
+static uint32_t count_bytes(bp_gguf_string token) {
+    uint32_t n = 0; /* each is one character of the vocabulary's */
+    for (uint64_t i = 0; i < token.size; i++) n += ((unsigned char)token.data[i] & 0xC0) != 0x80;
+    return n;
+}
+
+static void fill_parts(const bp_tokenizer *t, bp_scratch *s) {
+    uint32_t at = 0;
+    s->n_symbols = s->part_ids.count;
+    for (size_t i = 0; i < s->n_symbols; i++) {
+        int32_t id = s->part_ids.ids[i];
+        s->symbols[i] = (bp_symbol){ .start = at, .length = count_bytes(t->tokens[id]), .id = id };
+        at += s->symbols[i].length;
+    }
+}
+
+/* A piece of several words: first the merges within words, whose results are kept, then those across them. */
+static bp_status encode_words(const bp_tokenizer *t, bp_scratch *s, const char *text, size_t n, bp_tokens *out,
+                              bp_error *e) {
+    bool spans = t->spanning_rank != UINT32_MAX;
+    bp_status status = BP_OK;
+    s->part_ids.count = 0;
+    for (size_t at = 0, end; status == BP_OK && at < n; at = end) {
+        end = word_end(text, at, n);
+        if (spans) status = bp_encode_kept(t, s, &s->parts, text + at, end - at, encode_part, &s->part_ids, e);
+        else status = bp_encode_word(t, s, text + at, end - at, encode_word, out, e);
+    }
+    if (status != BP_OK || !spans) return status;
+    bool ok = bp_merge_reserve(s, s->part_ids.count);
+    if (ok) {
+        fill_parts(t, s);
+        bp_merge_run(s, text, find_pair, t);
+        ok = add_symbols(t, s, text, out);
+    }
+    return done(ok, e);
+}
+
+/* Text that no merge joins to what stands beside it. */
+static bp_status encode_apart(const bp_tokenizer *t, bp_scratch *s, const char *text, size_t n, bp_tokens *out,
+                              bp_error *e) {
+    if (bp_split_flags(t->split) & BP_SPLIT_WHOLE) /* its own cache: here a text that is a token may not be taken whole */
+        return bp_encode_kept(t, s, &s->parts, text, n, merge_word, out, e);
+    bool words = t->spanning_rank && word_end(text, 0, n) < n;
+    return words ? encode_words(t, s, text, n, out, e) : bp_encode_word(t, s, text, n, encode_word, out, e);
+}
+
+/* A piece that the pre-tokenizer gives. */
+static bp_status encode_piece(const bp_tokenizer *t, bp_scratch *s, const char *text, size_t n, bp_tokens *out,
+                              bp_error *e) {
+    bool whole_words = bp_split_flags(t->split) & BP_SPLIT_WHOLE;
+    if (!t->joined || (n <= BP_LONGEST_KEPT_WORD && (whole_words || word_end(text, 0, n) == n)))
+        return bp_encode_word(t, s, text, n, encode_word, out, e);
+    int32_t whole = whole_words ? find_word(t, s, text, n) : -1;
+    if (whole >= 0) return done(bp_tokens_add(out, whole), e);
+    bp_status status = BP_OK;
+    for (size_t at = 0, end; status == BP_OK && at < n; at = end) {
+        for (end = at + 1; end < n && is_joined(t, text[end - 1], text[end]); end++) continue;
+        status = encode_apart(t, s, text + at, end - at, out, e);
+    }
+    return status;
 }
 
 /* One line, or newlines beside each other. */
@@ -186,7 +344,7 @@ static bp_status encode_raw(const bp_tokenizer *t, bp_scratch *s, const char *li
     uint32_t id;
     bool newlines = *line == '\n' && bp_split_flags(t->split) & BP_SPLIT_NEWLINES;
     if (newlines && bp_map_find(&t->by_text, line, n, &id))
-        return bp_tokens_add(out, (int32_t)id) ? BP_OK : bp_fail(e, BP_E_NO_MEMORY, "tokenizing: out of memory");
+        return done(bp_tokens_add(out, (int32_t)id), e);
     return bp_encode_marked(t, s, line, n, encode_word, out, e);
 }
 
@@ -211,7 +369,7 @@ static bp_status encode(const bp_tokenizer *t, bp_scratch *s, const char *text, 
     bool raw = is_raw(t);
     for (size_t i = 0; status == BP_OK && i < n_words; i++) {
         if (raw) status = encode_raw(t, s, text + start, s->ends[i] - start, out, e);
-        else status = bp_encode_word(t, s, text + start, s->ends[i] - start, encode_word, out, e);
+        else status = encode_piece(t, s, text + start, s->ends[i] - start, out, e);
         start = s->ends[i];
     }
     return status;

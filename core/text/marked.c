@@ -20,18 +20,23 @@ static bool append_kept(const bp_words *words, const bp_word *word, bp_tokens *o
     return done;
 }
 
-bp_status bp_encode_word(const bp_tokenizer *t, bp_scratch *s, const char *word, size_t n, bp_word_fn *encode,
-                         bp_tokens *out, bp_error *e) {
+bp_status bp_encode_kept(const bp_tokenizer *t, bp_scratch *s, bp_words *words, const char *word, size_t n,
+                         bp_word_fn *encode, bp_tokens *out, bp_error *e) {
     if (n > BP_LONGEST_KEPT_WORD) return encode(t, s, word, n, out, e);
     uint64_t hash = bp_word_hash(word, n);
-    const bp_word *kept = bp_words_find(&s->words, word, n, hash);
+    const bp_word *kept = bp_words_find(words, word, n, hash);
     if (kept)
-        return append_kept(&s->words, kept, out) ? BP_OK : bp_fail(e, BP_E_NO_MEMORY, "tokenizing: out of memory");
+        return append_kept(words, kept, out) ? BP_OK : bp_fail(e, BP_E_NO_MEMORY, "tokenizing: out of memory");
     size_t before = out->count;
     bp_status status = encode(t, s, word, n, out, e);
     size_t n_ids = out->count - before;
-    if (status == BP_OK) bp_words_add(&s->words, word, n, hash, n_ids ? out->ids + before : NULL, n_ids);
+    if (status == BP_OK) bp_words_add(words, word, n, hash, n_ids ? out->ids + before : NULL, n_ids);
     return status;
+}
+
+bp_status bp_encode_word(const bp_tokenizer *t, bp_scratch *s, const char *word, size_t n, bp_word_fn *encode,
+                         bp_tokens *out, bp_error *e) {
+    return bp_encode_kept(t, s, &s->words, word, n, encode, out, e);
 }
 
 /* The end of the word that begins at `at`: the next U+2581 that another character precedes. */

@@ -4,13 +4,11 @@
 
 #include "core/base/size.h"
 
-static bool before(const bp_candidate *a, const bp_candidate *b) {
-    return a->order != b->order ? a->order < b->order : a->left < b->left;
-}
+static inline uint64_t key(const bp_candidate *c) { return (uint64_t)c->order << 32 | c->left; }
 
 static void push(bp_scratch *s, bp_candidate c) {
     size_t at = s->n_heap++;
-    while (at && before(&c, &s->heap[(at - 1) / 2])) {
+    while (at && key(&c) < key(&s->heap[(at - 1) / 2])) {
         s->heap[at] = s->heap[(at - 1) / 2];
         at = (at - 1) / 2;
     }
@@ -21,8 +19,8 @@ static bp_candidate pop(bp_scratch *s) {
     bp_candidate top = s->heap[0], last = s->heap[--s->n_heap];
     size_t at = 0;
     for (size_t child; (child = 2 * at + 1) < s->n_heap; at = child) {
-        if (child + 1 < s->n_heap && before(&s->heap[child + 1], &s->heap[child])) child++;
-        if (!before(&s->heap[child], &last)) break;
+        child += child + 1 < s->n_heap && key(&s->heap[child + 1]) < key(&s->heap[child]);
+        if (key(&s->heap[child]) >= key(&last)) break;
         s->heap[at] = s->heap[child];
     }
     s->heap[at] = last;
@@ -82,6 +80,8 @@ void bp_scratch_free(bp_scratch *s) {
     free(s->ends);
     free(s->next_ends);
     bp_words_free(&s->words);
+    bp_words_free(&s->parts);
+    free(s->part_ids.ids);
     bp_text_free(&s->text);
     bp_text_free(&s->normal);
     free(s->paths);

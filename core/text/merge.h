@@ -25,7 +25,8 @@ typedef struct bp_scratch {
     bp_symbol *symbols;
     bp_candidate *heap;
     uint32_t *ends, *next_ends; /* where the words of a text end */
-    bp_words words;             /* kept ids */
+    bp_words words, parts;      /* kept ids: of words, and of words before merges across them */
+    bp_tokens part_ids;
     bp_text text, normal;       /* the text as it is encoded; normalised */
     void *paths;                /* Viterbi's */
     size_t path_room;

@@ -248,6 +248,7 @@ void bp_tokenizer_free(bp_tokenizer *t) {
     bp_split_free(t->split);
     bp_map_free(&t->by_text);
     free(t->merges);
+    free(t->joined);
     free(t->scores);
     free(t->ends);
     free(t->types);

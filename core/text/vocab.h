@@ -56,6 +56,8 @@ struct bp_tokenizer {
     bp_prefixes specials;  /* tokens that are matched in the text itself */
     bp_merge_slot *merges; /* BPE */
     uint64_t merge_mask;
+    uint8_t *joined; /* byte-level BPE: a bit for each pair of bytes that some merge joins; NULL: not known */
+    uint32_t spanning_rank; /* BPE: merges of lower rank stay within words and can be made first; 0: not so */
     bp_split *split;
     bool lower_case, strip_accents;        /* WPM */
     bp_prefixes prefixes;                  /* UGM, RWKV: the tokens that texts are made of */
@@ -80,6 +82,9 @@ static inline bool bp_tokens_add(bp_tokens *tokens, int32_t id) {
 /* Encode a word, or take its ids from those kept. */
 bp_status bp_encode_word(const bp_tokenizer *t, bp_scratch *s, const char *word, size_t n, bp_word_fn *encode,
                          bp_tokens *out, bp_error *e);
+/* The same, with the ids kept in `words`, which only one function fills. */
+bp_status bp_encode_kept(const bp_tokenizer *t, bp_scratch *s, bp_words *words, const char *word, size_t n,
+                         bp_word_fn *encode, bp_tokens *out, bp_error *e);
 /* Encode a text whose spaces are U+2581: word by word, where the vocabulary lets words be encoded alone. */
 bp_status bp_encode_marked(const bp_tokenizer *t, bp_scratch *s, const char *text, size_t n, bp_word_fn *encode,
                            bp_tokens *out, bp_error *e);

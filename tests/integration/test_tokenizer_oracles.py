@@ -96,6 +96,13 @@ def byte_level(folder):
         compare(pre, path, n, strings(number, COUNT), lambda text, t=tokenizer: t.encode(text).ids)
 
 
+def superwords(folder):
+    tokenizer = oracles.superwords(CORPUS)
+    path = os.path.join(folder, "superwords.gguf")
+    n = oracles.write_byte_level(path, tokenizer, "superbpe")
+    compare("tokens of several words", path, n, strings(90, 3 * COUNT), lambda text: tokenizer.encode(text).ids)
+
+
 def raw(folder):
     tokenizer = oracles.raw_bpe(CORPUS)
     path = os.path.join(folder, "raw.gguf")
@@ -142,6 +149,7 @@ def sentence_piece(folder):
 
 with tempfile.TemporaryDirectory() as place:
     byte_level(place)
+    superwords(place)
     raw(place)
     word_piece(place)
     sentence_piece(place)

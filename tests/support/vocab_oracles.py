@@ -1,4 +1,5 @@
 """Small tokenizers made with Hugging Face tokenizers and SentencePiece, and the GGUF files that say the same."""
+import collections
 import json
 
 import gguf
@@ -100,6 +101,28 @@ def byte_level(pre, corpus, size=700):
                                   show_progress=False)
     tokenizer.train_from_iterator(train_words(corpus), trainer)
     return tokenizer
+
+
+def superwords(corpus, count=150):
+    """As SuperBPE's second stage: words' tokens that stand side by side most often merge, after all merges within words."""
+    words = byte_level("gpt-2", corpus)
+    model = json.loads(words.to_str())["model"]
+    vocab, merges, pairs = model["vocab"], [tuple(m) for m in map(split_merge, model["merges"])], collections.Counter()
+    for line in train_words(corpus):
+        tokens = words.encode(line).tokens
+        pairs.update((a, b) for a, b in zip(tokens, tokens[1:]) if b.startswith("\u0120"))
+    for pair, _ in pairs.most_common(count):
+        if pair[0] + pair[1] not in vocab:
+            vocab[pair[0] + pair[1]] = len(vocab)
+            merges.append(pair)
+    tokenizer = Tokenizer(models.BPE(vocab, merges))
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [step_of(r"\p{N}+"), step_of("threes"), pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
+    return tokenizer
+
+
+def split_merge(merge):
+    return merge.split(" ") if isinstance(merge, str) else merge
 
 
 def vocabulary(tokenizer):
