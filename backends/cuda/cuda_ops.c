@@ -5,12 +5,12 @@
 #include "backends/cuda/cuda_check.h"
 #include "backends/cuda/cuda_program.h"
 
-enum { THREADS = 256, BLOCK_LIMIT = 1 << 20, MAX_EXPERTS = 1024, MAX_GROUPS = 128 };
+enum { THREADS = 256, BLOCK_LIMIT = 1 << 20 };
 
-static cuda_planner plan_embed, plan_route, plan_combine, plan_norm, plan_scores, plan_softmax, plan_mix;
+static cuda_planner plan_embed, plan_scores, plan_softmax, plan_mix;
 static cuda_planner plan_binary, plan_unary, plan_glu, plan_reduce, plan_gather, plan_slice, plan_concat, plan_convert, plan_pool;
 static cuda_planner plan_top_k, plan_argmax, plan_reshape, plan_conv, plan_scan, plan_delta;
-static cuda_refusal refuse_route, refuse_function;
+static cuda_refusal refuse_function;
 
 typedef struct op_row {
     cuda_planner *plan;
@@ -21,10 +21,10 @@ static const op_row rows[BP_OP_LIMIT] = {
     [BP_OP_EMBED_ROWS] = { plan_embed, NULL },
     [BP_OP_MATMUL] = { cuda_plan_matmul, cuda_refuse_matmul },
     [BP_OP_MATMUL_EXPERTS] = { cuda_plan_experts, cuda_refuse_experts },
-    [BP_OP_ROUTE_EXPERTS] = { plan_route, refuse_route },
-    [BP_OP_COMBINE_EXPERTS] = { plan_combine, NULL },
-    [BP_OP_RMS_NORM] = { plan_norm, NULL },
-    [BP_OP_LAYER_NORM] = { plan_norm, NULL },
+    [BP_OP_ROUTE_EXPERTS] = { cuda_plan_route, cuda_refuse_route },
+    [BP_OP_COMBINE_EXPERTS] = { cuda_plan_combine, NULL },
+    [BP_OP_RMS_NORM] = { cuda_plan_norm, NULL },
+    [BP_OP_LAYER_NORM] = { cuda_plan_norm, NULL },
     [BP_OP_ROPE] = { cuda_plan_rope, NULL },
     [BP_OP_KV_WRITE] = { cuda_plan_kv, NULL },
     [BP_OP_ATTENTION] = { cuda_plan_attention, cuda_refuse_attention },
@@ -249,53 +249,6 @@ static void plan_glu(cuda_plan *p, const cuda_node *n) {
     cuda_arg_float(l, n->params.glu.up_bias);
 }
 
-/* ---- Norms ---- */
-
-/* Whole rows that fit in the registers of a block. */
-static bool plan_norm_row(cuda_plan *p, const cuda_node *n) {
-    cuda_tensor *x = n->in[0];
-    int64_t width = x->n[0], group = n->params.norm.group, each = width <= 4096 ? 1 : width <= 8192 ? 2 : 4;
-    bool fits = n->op == BP_OP_RMS_NORM && (!group || group == width) && width % (128 * each) == 0 && width > 0 && width <= 16384;
-    for (int i = 2; i < 4; i++) fits = fits && (!n->in[i] || n->in[i]->n[0] == width);
-    if (!fits) return false;
-    cuda_launch *l = cuda_add(p, n, "norm_row.cu", "norm_row", (uint32_t)(width / 4 / each), "-DEACH=%d", (int)each);
-    l->grid[0] = (cuda_extent){ x, CUDA_ROWS, 1, 1, 0 };
-    l->waits = true;
-    l->what = "rms_norm";
-    for (int i = 0; i < 4; i++) cuda_arg_read(l, n->in[i]);
-    cuda_arg_write(l, n->out[0]);
-    cuda_arg_write(l, n->out[1]);
-    cuda_can_round(p, n->out[0], l->n_args);
-    cuda_arg_write(l, NULL);
-    cuda_arg_write(l, NULL);
-    cuda_arg_size(l, x, CUDA_ROWS);
-    cuda_arg_int(l, (int32_t)width);
-    cuda_arg_float(l, n->params.norm.eps);
-    return true;
-}
-
-static void plan_norm(cuda_plan *p, const cuda_node *n) {
-    if (cuda_plan_heads(p, n) || plan_norm_row(p, n)) return;
-    cuda_tensor *x = n->in[0];
-    int64_t group = n->params.norm.group ? (int64_t)n->params.norm.group : x->n[0];
-    uint32_t threads = (uint32_t)(((group < 4096 ? group : 4096) + 127) / 128 * 32);
-    cuda_launch *l = cuda_add(p, n, "norm.cu", "norm_rows", threads, "-DLAYER=%d", n->op == BP_OP_LAYER_NORM);
-    l->grid[0] = (cuda_extent){ x, CUDA_COUNT, group, 1, BLOCK_LIMIT };
-    l->waits = true;
-    l->what = n->op == BP_OP_LAYER_NORM ? "layer_norm" : "rms_norm";
-    for (int i = 0; i < 4; i++) cuda_arg_read(l, n->in[i]);
-    cuda_arg_write(l, n->out[0]);
-    cuda_arg_write(l, n->out[1]);
-    if (group % 32 == 0) cuda_can_round(p, n->out[0], l->n_args);
-    cuda_arg_write(l, NULL);
-    cuda_arg_write(l, NULL);
-    sizes(l, x);
-    cuda_arg_int(l, (int32_t)group);
-    cuda_arg_int(l, n->in[2] ? (int32_t)n->in[2]->n[0] : 0);
-    cuda_arg_int(l, n->in[3] ? (int32_t)n->in[3]->n[0] : 0);
-    cuda_arg_float(l, n->params.norm.eps);
-}
-
 static void plan_softmax(cuda_plan *p, const cuda_node *n) {
     cuda_launch *l = over(p, n, "softmax.cu", "softmax", n->out[0]);
     l->grid[0] = (cuda_extent){ n->out[0], CUDA_ROWS, 1, 1, BLOCK_LIMIT };
@@ -330,39 +283,6 @@ static void plan_argmax(cuda_plan *p, const cuda_node *n) {
     cuda_arg_read(l, n->in[0]);
     cuda_arg_write(l, n->out[0]);
     sizes(l, n->in[0]);
-}
-
-static const char *refuse_route(const bp_device *d, const cuda_node *n) {
-    (void)d;
-    if (n->in[0]->n[0] > MAX_EXPERTS) return "more than 1024 experts";
-    return n->params.route.n_groups > MAX_GROUPS ? "more than 128 groups of experts" : NULL;
-}
-
-static void plan_route(cuda_plan *p, const cuda_node *n) {
-    const bp_route_experts_params *r = &n->params.route;
-    cuda_launch *l = over(p, n, "route.cu", "route", n->out[0]);
-    l->grid[0] = (cuda_extent){ n->in[0], CUDA_ROWS, 1, 1, BLOCK_LIMIT };
-    cuda_arg_read(l, n->in[0]);
-    cuda_arg_read(l, n->in[1]);
-    cuda_arg_write(l, n->out[0]);
-    cuda_arg_write(l, n->out[1]);
-    sizes(l, n->in[0]);
-    cuda_arg_int(l, (int32_t)r->n_used);
-    cuda_arg_int(l, (int32_t)r->gating);
-    cuda_arg_int(l, (int32_t)r->normalise);
-    cuda_arg_int(l, (int32_t)r->n_groups);
-    cuda_arg_int(l, (int32_t)r->n_groups_used);
-    cuda_arg_float(l, r->scale == 0 ? 1 : r->scale);
-}
-
-static void plan_combine(cuda_plan *p, const cuda_node *n) {
-    cuda_launch *l = over(p, n, "rows.cu", "combine", n->out[0]);
-    cuda_arg_read(l, n->in[0]);
-    cuda_arg_read(l, n->in[1]);
-    cuda_arg_write(l, n->out[0]);
-    cuda_arg_size(l, n->in[0], CUDA_AXIS_0);
-    cuda_arg_size(l, n->in[0], CUDA_AXIS_1);
-    cuda_arg_size(l, n->out[0], CUDA_ROWS);
 }
 
 /* ---- Attention in parts ---- */

@@ -148,8 +148,9 @@ cuda_q8 cuda_quantised(cuda_plan *p, const cuda_node *n, cuda_tensor *x);
 
 typedef void cuda_planner(cuda_plan *p, const cuda_node *n);
 typedef const char *cuda_refusal(const bp_device *d, const cuda_node *n); /* NULL: it can; shapes were checked */
-cuda_planner cuda_plan_matmul, cuda_plan_experts, cuda_plan_attention, cuda_plan_rope, cuda_plan_kv;
-cuda_refusal cuda_refuse_matmul, cuda_refuse_experts, cuda_refuse_attention;
+cuda_planner cuda_plan_matmul, cuda_plan_experts, cuda_plan_attention, cuda_plan_rope, cuda_plan_kv, cuda_plan_norm,
+    cuda_plan_route, cuda_plan_combine;
+cuda_refusal cuda_refuse_matmul, cuda_refuse_experts, cuda_refuse_attention, cuda_refuse_route;
 /* True where the queries' norm or rope n was planned together with all up to the cache (heads.cu). */
 bool cuda_plan_heads(cuda_plan *p, const cuda_node *n);
 

@@ -1,0 +1,12 @@
+/* Norms together with their neighbours. */
+#ifndef BP_CUDA_NORM_PLAN_H
+#define BP_CUDA_NORM_PLAN_H
+
+#include "backends/cuda/cuda_plan.h"
+
+/* True where the norm that alone reads what `combine` (COMBINE_EXPERTS) makes was planned together with it. */
+bool cuda_plan_combined_norm(cuda_plan *p, const cuda_node *combine);
+/* route.cu's last arguments. */
+void cuda_route_rules(cuda_launch *l, const bp_route_experts_params *r);
+
+#endif
