@@ -2,6 +2,7 @@
 #ifndef BP_CPU_CPU_H
 #define BP_CPU_CPU_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -53,6 +54,7 @@ struct cpu_task {
     bp_any_params params;
     uint32_t op, node, format;
     uint64_t unit;       /* matmul_experts: bytes of prepared activations a row */
+    atomic_uint *taken;  /* what threads have taken of the task's common part in this run */
     uint32_t scratch_reads, scratch_writes; /* bits, one a scratch tensor */
     bool writes_out;     /* this phase fills the outputs */
     bool barrier;        /* all earlier tasks must be done before this one */
@@ -114,6 +116,13 @@ static inline void cpu_share(int64_t n, uint32_t thread, uint32_t n_threads, int
     int64_t each = n / n_threads, more = n % n_threads;
     *first = each * thread + (thread < more ? thread : more);
     *last = *first + each + (thread < more);
+}
+
+/* Rows [*first, *last) of n_out for this thread, in steps of CPU_ROW_STEP. */
+static inline void cpu_share_rows(int64_t n_out, uint32_t thread, uint32_t n_threads, int64_t *first, int64_t *last) {
+    cpu_share((n_out + CPU_ROW_STEP - 1) / CPU_ROW_STEP, thread, n_threads, first, last);
+    *first *= CPU_ROW_STEP;
+    *last = *last * CPU_ROW_STEP < n_out ? *last * CPU_ROW_STEP : n_out;
 }
 
 /* This thread's part of n columns by m rows: rows where there are enough of them, else columns. */

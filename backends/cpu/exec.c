@@ -98,6 +98,7 @@ static void walk(bp_program *p, barrier *b, uint32_t thread, uint32_t n_threads)
 
 static void run_program(bp_program *p) {
     barrier b = { 0 };
+    for (uint32_t i = 0; i < p->n_tasks; i++) atomic_store_explicit(&p->taken[i], 0, memory_order_relaxed);
 #pragma omp parallel num_threads((int)p->device->threads)
     walk(p, &b, (uint32_t)omp_get_thread_num(), (uint32_t)omp_get_num_threads());
     for (uint32_t i = 0; p->profile && i < p->n_nodes; i++) p->calls[i]++;

@@ -25,7 +25,6 @@ typedef __m256i VI;
 #define VI_AND_OR(v, m, w) _mm256_or_si256(VI_AND(v, m), w)
 #define VI_SHR(v, n) _mm256_srli_epi16(v, n)
 #define VI_SHL(v, n) _mm256_slli_epi16(v, n)
-#define PREFETCH(p) _mm_prefetch((const char *)(p) + 4096, _MM_HINT_T0)
 
 /* Eight-bit codes lose their bias of 128 and are multiplied by magnitude, for two 8 by 8 bit products must fit 16 bits. */
 static inline __attribute__((always_inline)) __m256i dot_quad(__m256i acc, __m256i u, const int8_t *p, const int bits) {

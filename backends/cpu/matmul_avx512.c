@@ -6,7 +6,6 @@
 #include "vectors_avx512.h"
 
 #define VI_ADD(a, b) _mm512_add_epi32(a, b)
-#define PREFETCH(p) _mm_prefetch((const char *)(p) + 2048, _MM_HINT_T0)
 
 static inline __attribute__((always_inline)) __m512i dot_quad(__m512i acc, __m512i u, const int8_t *p) {
     int32_t four;

@@ -1,35 +1,11 @@
-/* ops_experts: matmul and matmul_experts, in phases. Experts: (token, choice) pairs are sorted by expert; the rows that one
+/* ops_experts: matmul_experts, in phases. (token, choice) pairs are sorted by expert; the rows that one
  * expert reads are gathered, prepared, multiplied together, and its results put in their places. */
 #include <string.h>
 
 #include "backends/cpu/cpu.h"
 
-void cpu_run_prepare(const cpu_task *t, uint32_t thread, uint32_t n_threads) {
-    int64_t n = t->in[1]->n[0], m = cpu_rows(t->in[1]), first, last;
-    cpu_share(m, thread, n_threads, &first, &last);
-    if (first >= last) return;
-    cpu_activation_prepare(t->device->level, t->format, cpu_f32(t->in[1]), n, m, first, last, t->scratch[0]->data);
-}
-
-/* Rows [*first, *last) of n_out for this thread, in steps of CPU_ROW_STEP. */
-static void share_rows(int64_t n_out, uint32_t thread, uint32_t n_threads, int64_t *first, int64_t *last) {
-    cpu_share((n_out + CPU_ROW_STEP - 1) / CPU_ROW_STEP, thread, n_threads, first, last);
-    *first *= CPU_ROW_STEP;
-    *last = *last * CPU_ROW_STEP < n_out ? *last * CPU_ROW_STEP : n_out;
-}
-
 static void *room_of(const cpu_task *t, int slot, int64_t n_tokens, uint32_t thread) {
     return t->scratch[slot]->data + cpu_matmul_room(t->format, n_tokens) * thread;
-}
-
-void cpu_run_matmul(const cpu_task *t, uint32_t thread, uint32_t n_threads) {
-    const cpu_tensor *weight = t->in[0];
-    cpu_weight w = { weight->data, weight->type, weight->layout, weight->n[0], weight->n[1] };
-    int64_t first, last, m = cpu_rows(t->in[1]);
-    share_rows(w.n_out, thread, n_threads, &first, &last);
-    if (first >= last || m == 0) return;
-    cpu_matmul(t->device->level, &w, t->format, t->scratch[0]->data, m, first, last, cpu_f32(t->in[2]), cpu_f32_out(t->out[0]),
-               room_of(t, 1, m, thread));
 }
 
 /* scratch[0]: I32: [n_expert + 1] where each expert's pairs begin, then the pairs in that order.
@@ -130,6 +106,6 @@ void cpu_run_experts(const cpu_task *t, uint32_t thread, uint32_t n_threads) {
         run_flat(t, thread, n_threads);
         return;
     }
-    share_rows(n_out, thread, n_threads, &first, &last);
+    cpu_share_rows(n_out, thread, n_threads, &first, &last);
     for (int64_t e = 0; e < t->in[0]->n[2]; e++) run_expert(t, e, first, last, thread);
 }

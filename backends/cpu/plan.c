@@ -13,8 +13,9 @@ static cpu_tensor *scratch(bp_program *p, cpu_task *t, int slot, uint64_t bytes)
 }
 
 static cpu_task *add(bp_program *p, const cpu_task *t, cpu_kernel *run, uint32_t reads, uint32_t writes, bool out) {
-    cpu_task *to = &p->tasks[p->n_tasks++];
+    cpu_task *to = &p->tasks[p->n_tasks];
     *to = *t;
+    to->taken = &p->taken[p->n_tasks++];
     to->run = run, to->scratch_reads = reads, to->scratch_writes = writes, to->writes_out = out;
     return to;
 }
@@ -225,10 +226,10 @@ static bool allocate(bp_program *p, const bp_graph *g, epochs *e) {
     p->offset = calloc(n, sizeof *p->offset), p->need = calloc(n, sizeof *p->need);
     p->first = calloc(n, sizeof *p->first), p->last = calloc(n, sizeof *p->last), p->bound = calloc(n, 1);
     p->tasks = calloc(3 * nodes, sizeof *p->tasks), p->ranges = calloc((size_t)g->n_symbols + 1, sizeof *p->ranges);
-    p->nanoseconds = calloc(nodes, 8), p->calls = calloc(nodes, 8);
+    p->taken = calloc(3 * nodes, sizeof *p->taken), p->nanoseconds = calloc(nodes, 8), p->calls = calloc(nodes, 8);
     e->read = calloc(n, sizeof *e->read), e->wrote = calloc(n, sizeof *e->wrote);
     return p->tensors && p->values && p->offset && p->need && p->first && p->last && p->bound && p->tasks && p->ranges &&
-           p->nanoseconds && p->calls && e->read && e->wrote;
+           p->taken && p->nanoseconds && p->calls && e->read && e->wrote;
 }
 
 static bp_status copy_values(bp_program *p, const bp_graph *g, const int64_t *most, bp_error *error) {
@@ -284,6 +285,6 @@ void cpu_program_free(bp_device *d, bp_program *p) {
     if (!p) return;
     d->host->free(d->host->self, p->memory);
     free(p->tensors), free(p->values), free(p->offset), free(p->need), free(p->first), free(p->last), free(p->bound);
-    free(p->tasks), free(p->ranges), free(p->nanoseconds), free(p->calls);
+    free(p->tasks), free(p->taken), free(p->ranges), free(p->nanoseconds), free(p->calls);
     free(p);
 }

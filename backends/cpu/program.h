@@ -14,6 +14,7 @@ struct bp_program {
     uint32_t *first, *last;  /* between which barriers a temporary lives */
     bool *bound;
     cpu_task *tasks;
+    atomic_uint *taken; /* one a task */
     bp_range *ranges;
     uint64_t *nanoseconds, *calls; /* one a node */
     uint32_t n_values, n_tensors, n_tasks, n_nodes, n_symbols;
