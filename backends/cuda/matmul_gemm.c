@@ -1,24 +1,41 @@
 /* Products of many tokens. Quantised weights are decoded into a panel of half precision (F32 where activations are
  * exact), part by part, and multiplied on the tensor cores: by cuBLASLt where it is there, else by gemm_half.cu; F32
  * weights in F32. */
+#include <stdio.h>
+#include <string.h>
+
 #include "backends/cuda/cuda_check.h"
+#include "backends/cuda/cuda_program.h"
 #include "backends/cuda/matmul_plan.h"
 
 enum { PANEL_BYTES = 128 << 20, HALF_TILE = 128, FLOAT_TILE = 64, HALF_SHARED = 4 * 2 * 128 * 32 * 2 };
 
-/* The type that weight and activations are multiplied in. */
-static uint32_t form_of(const cuda_plan *p, const cuda_tensor *w) {
+uint32_t matmul_form(const cuda_plan *p, const cuda_tensor *w) {
     const bp_device *d = cuda_plan_device(p);
     if (d->exact || w->type == BP_TYPE_F32 || w->n[0] % 8 || d->major < 8) return BP_TYPE_F32;
     return w->type == BP_TYPE_BF16 ? BP_TYPE_BF16 : BP_TYPE_F16;
 }
 
-static cuda_tensor *convert(cuda_plan *p, const cuda_node *n, uint32_t form) {
+/* What an earlier launch has made of x. */
+static cuda_tensor *converted(const cuda_plan *p, const cuda_tensor *x, const char *options) {
+    for (uint32_t i = 0; i < p->n_launches; i++) {
+        const cuda_launch *l = &p->launches[i];
+        if (l->source && !strcmp(l->source, "gemm_convert.cu") && l->args[0].tensor == x && !strcmp(l->options, options))
+            return l->args[1].tensor;
+    }
+    return NULL;
+}
+
+cuda_tensor *matmul_convert(cuda_plan *p, const cuda_node *n, uint32_t form) {
     cuda_tensor *x = n->in[1];
+    char options[32];
     if (form == BP_TYPE_F32) return x;
+    snprintf(options, sizeof options, "-DBP_TO=%u", form);
+    cuda_tensor *made = converted(p, x, options);
+    if (made) return made;
     cuda_tensor *to = cuda_scratch(p, (uint64_t)x->n[0] * (uint64_t)cuda_rows(x) * 2);
     if (!to) return x;
-    cuda_launch *l = cuda_add(p, n, "gemm_convert.cu", "gemm_convert", 256, "-DBP_TO=%u", form);
+    cuda_launch *l = cuda_add(p, n, "gemm_convert.cu", "gemm_convert", 256, "%s", options);
     l->waits = true;
     cuda_arg_read(l, x);
     cuda_arg_write(l, to);
@@ -86,11 +103,9 @@ static void product(cuda_plan *p, const cuda_node *n, uint32_t form, cuda_tensor
 }
 
 void matmul_gemm(cuda_plan *p, const matmul_group *g) {
-    cuda_tensor *x[BP_TYPE_LIMIT] = { NULL };
     for (uint32_t i = 0; i < g->n; i++) {
         const cuda_node *n = g->node[i];
-        uint32_t form = form_of(p, n->in[0]);
-        if (!x[form]) x[form] = convert(p, n, form);
-        product(p, n, form, x[form]);
+        const uint32_t form = matmul_form(p, n->in[0]);
+        product(p, n, form, matmul_convert(p, n, form));
     }
 }

@@ -162,6 +162,7 @@ void cuda_plan_experts(cuda_plan *p, const cuda_node *n) {
         matmul_rows(p, n);
         return;
     }
+    if (matmul_experts(p, n)) return;
     gated_pair gated = matmul_gated(p, n);
     if (!gated.glu) {
         plan_pairs(p, n);
