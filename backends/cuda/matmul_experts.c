@@ -94,8 +94,8 @@ static void plan_half(cuda_plan *p, const cuda_node *n, const cuda_node *up, con
     const int each = half_pairs(n), rows = WARPS * (glu ? 16 : 32);
     const pair_list pairs = group(p, n, each);
     cuda_tensor *x = matmul_convert(p, n, form);
-    cuda_launch *l = cuda_add(p, n, "experts_half.cu", "experts_half", 32 * WARPS, "-DBP_TYPE=%u -DBP_GLU=%d -DBP_PAIRS=%d",
-                              w->type, glu != NULL, each);
+    cuda_launch *l = cuda_add(p, n, "experts_half.cu", "experts_half", 32 * WARPS,
+                              "-DBP_TYPE=%u -DBP_GLU=%d -DBP_PAIRS=%d", w->type, glu != NULL, each);
     l->shared = (uint32_t)(STAGES * each * SPAN_BYTES);
     l->waits = true;
     l->what = glu ? "matmul experts glu" : "matmul experts";

@@ -37,8 +37,8 @@ void matmul_gemv(cuda_plan *p, const matmul_group *g);
 void matmul_gemv_glu(cuda_plan *p, const gated_pair *g);
 void matmul_gemm(cuda_plan *p, const matmul_group *g);
 void matmul_rows(cuda_plan *p, const cuda_node *n);
-/* A product of many tokens with experts, and, where it can, those that it is gated with. False: it stays to be done pair by
- * pair (few tokens, or results that may not depend on their number). */
+/* A product of many tokens with experts, and, where it can, those that it is gated with. False: it stays to be done
+ * pair by pair (few tokens, or results that may not depend on their number). */
 bool matmul_experts(cuda_plan *p, const cuda_node *n);
 
 /* The type that weight and activations of many tokens are multiplied in: F32, F16 or BF16. */

@@ -71,6 +71,28 @@ static void experts(const bp_check_maker *m, size_t w, int64_t n, bool wide, boo
     bp_check_emit(m, &c);
 }
 
+/* Many tokens, and which experts they choose: all the same one; every third one, so that others have none; mostly one and
+ * sometimes none. */
+enum crowd { CROWD_ONE, CROWD_THIRDS, CROWD_UNEVEN, CROWDS };
+
+static void crowd(const bp_check_maker *m, size_t w, enum crowd kind, int64_t n, int64_t n_out, int64_t n_expert) {
+    static const char *const names[CROWDS] = { "one for all", "a third of them", "uneven" };
+    bp_check_case c;
+    int64_t n_in = width_of(weights[w].type, 1), used = 2;
+    bp_check_begin(&c, BP_OP_MATMUL_EXPERTS, weights[w].tolerance, "%s %ldx%ld of %ld tokens %ld, %s",
+                   bp_check_type_name(weights[w].type), (long)n_in, (long)n_out, (long)n_expert, (long)n, names[kind]);
+    bp_check_in(&c, weights[w].type, BP_ROLE_WEIGHT, BP_DIMS(n_in, n_out, n_expert));
+    bp_check_in(&c, BP_TYPE_F32, BP_ROLE_INPUT, BP_DIMS(n_in, BP_TOK(n)));
+    uint32_t ids = bp_check_in(&c, BP_TYPE_I32, BP_ROLE_INPUT, BP_DIMS(used, BP_TOK(n)));
+    for (int64_t i = 0; i < used * n; i++) {
+        int64_t any = bp_check_below(n_expert), thirds = any / 3 * 3, rarely = bp_check_below(8) ? 1 : any - 1;
+        bp_check_set(&c, ids, i, kind == CROWD_ONE ? 2 : kind == CROWD_THIRDS ? (double)thirds : (double)rarely);
+    }
+    bp_check_in(&c, BP_TYPE_F32, BP_ROLE_WEIGHT, BP_DIMS(n_out, n_expert));
+    bp_check_out(&c, BP_TYPE_F32, BP_ROLE_OUTPUT, BP_DIMS(n_out, used, BP_TOK(n)));
+    bp_check_emit(m, &c);
+}
+
 static void heads(const bp_check_maker *m, size_t w, int64_t n, int k) {
     bp_check_case c;
     int64_t n_in = width_of(weights[w].type, k), n_head = 3;
@@ -112,6 +134,8 @@ void bp_check_moe_cases(const bp_check_maker *m) {
     for (size_t w = 0; w < BP_COUNT(weights) && bp_check_wanted(m, BP_OP_MATMUL_EXPERTS); w++) {
         for (int i = 0; i < 16; i++) experts(m, w, tokens[i / 4], i & 1, i & 2, i % 3);
         for (int i = 0; i < 4; i++) heads(m, w, tokens[i], i % 3);
+        for (int i = 0; i < CROWDS; i++) crowd(m, w, (enum crowd)i, 70, 7, i == CROWD_ONE ? 3 : 16);
+        crowd(m, w, CROWD_UNEVEN, 40, 131, 4);
     }
     for (int i = 0; i < 40 && bp_check_wanted(m, BP_OP_ROUTE_EXPERTS); i++) {
         bp_route_experts_params p = kinds[i % 5];

@@ -110,7 +110,7 @@ static void streams(walk *w) {
 static void run_walk(void *self, bp_check_case *c) {
     walk *w = self;
     if (c->symbols[BP_SYM_TOKENS] != 33 || strcmp(c->name, "MATMUL Q8_0 96x33 tokens 33")) return;
-    enum bp_check_outcome outcome = bp_check_open(&w->run, w->device, w->stream, c, false, true);
+    enum bp_check_outcome outcome = bp_check_open(&w->run, w->device, w->stream, c, false, true, false);
     bp_check_note(w->report, outcome, "ABI compile", w->run.why);
     w->walked = true;
     if (outcome == BP_CHECK_OK) {

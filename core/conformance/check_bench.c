@@ -16,10 +16,10 @@ static void bench_type(const bp_open_device *device, bp_stream *stream, uint32_t
     bp_check_in(&c, BP_TYPE_F32, BP_ROLE_INPUT, BP_DIMS(SIDE, BP_TOK(1)));
     bp_check_out(&c, BP_TYPE_F32, BP_ROLE_OUTPUT, BP_DIMS(SIDE, BP_TOK(1)));
     bp_check_run run;
-    enum bp_check_outcome outcome = bp_check_open(&run, device, stream, &c, true, false);
+    enum bp_check_outcome outcome = bp_check_open(&run, device, stream, &c, true, false, true);
     if (outcome == BP_CHECK_SAME) {
         bp_check_close(&run);
-        outcome = bp_check_open(&run, device, stream, &c, false, false);
+        outcome = bp_check_open(&run, device, stream, &c, false, false, true);
     }
     double best = 1e30;
     for (int i = 0; outcome == BP_CHECK_OK && i < ROUNDS; i++) {

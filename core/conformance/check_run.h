@@ -26,9 +26,9 @@ typedef struct bp_check_run {
 enum bp_check_outcome { BP_CHECK_OK, BP_CHECK_SKIP, BP_CHECK_FAIL, BP_CHECK_SAME };
 
 /* Build, assess and compile; native: weights as the device lays them out (BP_CHECK_SAME where that is rows anyway).
- * Close whatever it answered. */
+ * few: compile for no more than 1 or 8 tokens where the case has no more, as engines do. Close whatever it answered. */
 enum bp_check_outcome bp_check_open(bp_check_run *run, const bp_open_device *device, bp_stream *stream,
-                                    bp_check_case *c, bool native, bool deterministic);
+                                    bp_check_case *c, bool native, bool deterministic, bool few);
 /* Poison the outputs, submit and wait; then compare with what is expected, canaries included. */
 enum bp_check_outcome bp_check_go(bp_check_run *run);
 enum bp_check_outcome bp_check_compare(bp_check_run *run);

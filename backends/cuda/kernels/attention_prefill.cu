@@ -7,6 +7,7 @@
  * Grid: x: ceil(tokens / 64), y: n_head. 128 threads. Shared: 64 rows of the queries, twice 64 keys and values. */
 // options: -DBP_CACHE=1 -DBP_DIM=64|128|256 -DBP_DIM_V=64|128
 #include "attention_keys.cuh"
+#include "tensor_core.cuh"
 
 enum {
     TOKENS = 64, KEYS = 64,
@@ -16,25 +17,6 @@ enum {
     STEPS = BP_DIM / 16, OUTS = BP_DIM_V / 8
 };
 #define LOG2E 1.44269504f
-
-static __device__ __forceinline__ void copy16(uint32_t to, const void *from, bool there) {
-    const int bytes = there ? 16 : 0;
-    asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(to), "l"(from), "r"(bytes));
-}
-static __device__ __forceinline__ void load4(uint32_t v[4], uint32_t at) {
-    asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
-                 : "=r"(v[0]), "=r"(v[1]), "=r"(v[2]), "=r"(v[3]) : "r"(at));
-}
-static __device__ __forceinline__ void load4_transposed(uint32_t v[4], uint32_t at) {
-    asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
-                 : "=r"(v[0]), "=r"(v[1]), "=r"(v[2]), "=r"(v[3]) : "r"(at));
-}
-static __device__ __forceinline__ void multiply(float d[4], const uint32_t a[4], uint32_t b0, uint32_t b1) {
-    asm volatile(
-        "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
-        : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
-        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
-}
 
 /* Keys and values [first, first + KEYS) of a sequence into a stage; those that are not there become zeros. Whether this
  * thread's is there. */
@@ -85,7 +67,7 @@ extern "C" __global__ void __launch_bounds__(128)
     const attention a = { n_head, n_head_kv, causal, window, chunk, scale, softcap, alibi, block_size, n_blocks,
                           bp_get(table_width), bp_get(n_sequences) };
     const int kv_head = head / (n_head / n_head_kv), warp = threadIdx.x / 32, lane = threadIdx.x % 32;
-    const uint32_t base = (uint32_t)__cvta_generic_to_shared(shared), stages = base + QUERY_BYTES;
+    const uint32_t base = shared_address(shared), stages = base + QUERY_BYTES;
     const float slope = slope_of(a, head);
     const bool plain = alibi == 0 && softcap == 0;
 
@@ -142,15 +124,15 @@ extern "C" __global__ void __launch_bounds__(128)
         first = first / KEYS * KEYS;
         __syncthreads();
         bool good = fetch(a, keys, kv_head, k_cache, v_cache, first, end, stages, there[0]), good_next = false;
-        asm volatile("cp.async.commit_group;");
+        copies_commit();
         int stage = 0;
         for (int j0 = first; j0 < end; j0 += KEYS, stage ^= 1) {
             if (j0 + KEYS < end) {
                 good_next = fetch(a, keys, kv_head, k_cache, v_cache, j0 + KEYS, end,
                                   stages + (stage ^ 1) * STAGE_BYTES, there[stage ^ 1]);
             }
-            asm volatile("cp.async.commit_group;");
-            asm volatile("cp.async.wait_group 1;");
+            copies_commit();
+            copies_wait<1>();
             const bool whole = __syncthreads_and(good);
             good = good_next;
             const uint32_t ks = stages + stage * STAGE_BYTES, vs = ks + KEY_BYTES;
@@ -165,8 +147,8 @@ extern "C" __global__ void __launch_bounds__(128)
                 for (int i = 0; i < KEYS / 16; i++) {
                     uint32_t key[4];
                     load4(key, ks + ((i * 16 + lane % 8 + lane / 16 * 8) * PITCH_K + k * 16 + lane / 8 % 2 * 8) * 2);
-                    multiply(score[2 * i], query, key[0], key[1]);
-                    multiply(score[2 * i + 1], query, key[2], key[3]);
+                    multiply<false>(score[2 * i], query, key[0], key[1]);
+                    multiply<false>(score[2 * i + 1], query, key[2], key[3]);
                 }
             }
             float most[2] = { top[0], top[1] };
@@ -223,8 +205,8 @@ extern "C" __global__ void __launch_bounds__(128)
                 for (int i = 0; i < OUTS / 2; i++) {
                     uint32_t value[4];
                     load4_transposed(value, vs + ((k * 16 + lane % 16) * PITCH_V + i * 16 + lane / 16 * 8) * 2);
-                    multiply(mix[2 * i], share, value[0], value[1]);
-                    multiply(mix[2 * i + 1], share, value[2], value[3]);
+                    multiply<false>(mix[2 * i], share, value[0], value[1]);
+                    multiply<false>(mix[2 * i + 1], share, value[2], value[3]);
                 }
             }
             __syncthreads();

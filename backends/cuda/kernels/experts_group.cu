@@ -6,7 +6,9 @@
 
 enum { WARPS = BP_EXPERTS_THREADS / 32 };
 
-static __device__ __forceinline__ int group_of(int id, int n_expert) { return id < 0 || id >= n_expert ? n_expert : id; }
+static __device__ __forceinline__ int group_of(int id, int n_expert) {
+    return id < 0 || id >= n_expert ? n_expert : id;
+}
 
 /* Sums of two numbers over the block, in every thread. */
 static __device__ __forceinline__ int2 block_sum(int a, int b) {

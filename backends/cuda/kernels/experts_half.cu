@@ -30,7 +30,7 @@ struct output {
     float limit, up_plus;
 };
 
-/* Place of chunk `pos` of a pair's row in a stage. Lanes read chunk 4 j + q of columns g: eight of them differ in bank. */
+/* Place of chunk `pos` of a pair's row in a stage. Lanes read chunk 4 j + q of pair g: eight of them differ in bank. */
 static __device__ __forceinline__ uint32_t place(uint32_t n, uint32_t pos) {
     return n * ROW_BYTES + ((pos ^ (n & 1) << 2) << 4);
 }
@@ -84,8 +84,8 @@ static __device__ __forceinline__ void multiply_span(float sum[2][COLUMNS][4], w
     return bp_activate(o.f, a, 0, 0) * (b + o.up_plus);
 }
 
-static __device__ __forceinline__ void store(const output &o, const float sum[2][COLUMNS][4], const int *pair, int count,
-                                             int row0, uint32_t first) {
+static __device__ __forceinline__ void store(const output &o, const float sum[2][COLUMNS][4], const int *pair,
+                                             int count, int row0, uint32_t first) {
     const int g = threadIdx.x % 32 / 4, q = threadIdx.x % 4;
 #pragma unroll
     for (int i = 0; i < COLUMNS * 4; i++) {

@@ -3,34 +3,12 @@
  * STAGES stages in flight (cp.async). n_in is a multiple of 8; tails are zeros.
  * Grid: x: ceil(rows / 128), y: ceil(tokens / 128). Arguments as in gemm_float.cu. */
 // options: -DBP_BF16=0|1
-#include "common.cuh"
+#include "tensor_core.cuh"
 
 enum { TILE = 128, DEEP = 32, STAGES = 4, STAGE_BYTES = 2 * TILE * DEEP * 2, GEMM_SHARED = STAGES * STAGE_BYTES };
 
 /* Chunk c (16 bytes, 4 a row) of row r in a tile, placed so that 8 rows of one column fall into different banks. */
 static __device__ __forceinline__ uint32_t place(uint32_t r, uint32_t c) { return r * 64 + ((c ^ (r >> 1 & 3)) << 4); }
-
-static __device__ __forceinline__ void copy16(uint32_t to, const void *from, bool there) {
-    const int bytes = there ? 16 : 0;
-    asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(to), "l"(from), "r"(bytes));
-}
-
-static __device__ __forceinline__ void load4(uint32_t v[4], uint32_t at) {
-    asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
-                 : "=r"(v[0]), "=r"(v[1]), "=r"(v[2]), "=r"(v[3]) : "r"(at));
-}
-
-static __device__ __forceinline__ void multiply(float d[4], const uint32_t a[4], uint32_t b0, uint32_t b1) {
-#if BP_BF16
-    asm volatile(
-        "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
-#else
-    asm volatile(
-        "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
-#endif
-        : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
-        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
-}
 
 /* Inputs [k, k + 32) of 128 rows of a matrix, 256 threads: two chunks each. */
 static __device__ __forceinline__ void fetch(uint32_t to, const uint16_t *from, int first, int limit, int n_in, int k) {
@@ -46,7 +24,7 @@ extern "C" __global__ void __launch_bounds__(256)
     gemm_half(const uint16_t *w, const uint16_t *x, const float *bias, float *out, int n_in, int rows, int out_rows,
               int first_row, bp_size tokens) {
     extern __shared__ __align__(128) uint8_t shared[];
-    const uint32_t base = (uint32_t)__cvta_generic_to_shared(shared);
+    const uint32_t base = shared_address(shared);
     bp_release_next();
     bp_wait_inputs();
     const int n_tokens = bp_get(tokens), row0 = blockIdx.x * TILE, token0 = blockIdx.y * TILE;
@@ -59,11 +37,11 @@ extern "C" __global__ void __launch_bounds__(256)
             fetch(base + s * STAGE_BYTES, x, token0, n_tokens, n_in, s * DEEP);
             fetch(base + s * STAGE_BYTES + TILE * DEEP * 2, w, row0, rows, n_in, s * DEEP);
         }
-        asm volatile("cp.async.commit_group;");
+        copies_commit();
     }
 #pragma unroll 1
     for (int s = 0; s < steps; s++) {
-        asm volatile("cp.async.wait_group %0;" ::"n"(STAGES - 2));
+        copies_wait<STAGES - 2>();
         __syncthreads();
         const int next = s + STAGES - 1;
         if (next < steps) {
@@ -71,7 +49,7 @@ extern "C" __global__ void __launch_bounds__(256)
             fetch(to, x, token0, n_tokens, n_in, next * DEEP);
             fetch(to + TILE * DEEP * 2, w, row0, rows, n_in, next * DEEP);
         }
-        asm volatile("cp.async.commit_group;");
+        copies_commit();
         const uint32_t xs = base + s % STAGES * STAGE_BYTES, ws = xs + TILE * DEEP * 2;
 #pragma unroll
         for (int k = 0; k < 2; k++) { /* 16 inputs each */
@@ -85,7 +63,8 @@ extern "C" __global__ void __launch_bounds__(256)
 #pragma unroll
             for (int i = 0; i < 4; i++) {
 #pragma unroll
-                for (int j = 0; j < 4; j++) multiply(sum[i][j], a[i], b[j / 2][j % 2 * 2], b[j / 2][j % 2 * 2 + 1]);
+                for (int j = 0; j < 4; j++)
+                    multiply<BP_BF16>(sum[i][j], a[i], b[j / 2][j % 2 * 2], b[j / 2][j % 2 * 2 + 1]);
             }
         }
     }

@@ -16,6 +16,19 @@ static inline void copy16(uint32_t to, const void *from, bool there) {
 }
 static inline void copies_commit() {}
 template <int LEFT> static inline void copies_wait() {}
+static inline void load4(uint32_t v[4], uint32_t at) {
+    const uint64_t *given = bp_em->share(at);
+    const int lane = bp_em_lane();
+    for (int i = 0; i < 4; i++) v[i] = *(const uint32_t *)(bp_em->shared + given[8 * i + lane / 4] + lane % 4 * 4);
+}
+static inline void load4_transposed(uint32_t v[4], uint32_t at) {
+    const uint64_t *given = bp_em->share(at);
+    const int row = bp_em_lane() % 4 * 2, column = bp_em_lane() / 4 * 2;
+    for (int i = 0; i < 4; i++) {
+        const uint8_t *low = bp_em->shared + given[8 * i + row], *high = bp_em->shared + given[8 * i + row + 1];
+        v[i] = *(const uint16_t *)(low + column) | (uint32_t)*(const uint16_t *)(high + column) << 16;
+    }
+}
 
 template <bool BF16> static inline float emulated_value(uint32_t pair, int high) {
     return BF16 ? high ? bf16_high(pair) : bf16_low(pair) : high ? half_high(pair) : half_low(pair);
@@ -62,22 +75,34 @@ static __device__ __forceinline__ uint4 load_shared16(uint32_t at) {
 /* 16 bytes, or zeros where !there (from is valid all the same). */
 static __device__ __forceinline__ void copy16(uint32_t to, const void *from, bool there) {
     const int bytes = there ? 16 : 0;
-    asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(to), "l"(from), "r"(bytes) : "memory");
+    asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(to), "l"(from), "r"(bytes));
 }
 static __device__ __forceinline__ void copies_commit() { asm volatile("cp.async.commit_group;" ::: "memory"); }
 /* Until at most LEFT groups of this thread's copies are under way. */
 template <int LEFT> static __device__ __forceinline__ void copies_wait() {
-    asm volatile("cp.async.wait_group %0;" ::"n"(LEFT) : "memory");
+    asm volatile("cp.async.wait_group %0;" ::"n"(LEFT));
+}
+/* Four 8 x 8 matrices of halves: lane 8 i + r gives the address of row r of matrix i, and gets two neighbours of a row
+ * (transposed: of a column) of each, as a fragment has them. */
+static __device__ __forceinline__ void load4(uint32_t v[4], uint32_t at) {
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(v[0]), "=r"(v[1]), "=r"(v[2]), "=r"(v[3]) : "r"(at));
+}
+static __device__ __forceinline__ void load4_transposed(uint32_t v[4], uint32_t at) {
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(v[0]), "=r"(v[1]), "=r"(v[2]), "=r"(v[3]) : "r"(at));
 }
 /* d += a b, of halves or bfloat16. */
 template <bool BF16>
 static __device__ __forceinline__ void multiply(float d[4], const uint32_t a[4], uint32_t b0, uint32_t b1) {
     if (BF16) {
-        asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+        asm volatile(
+            "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
             : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
             : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
     } else {
-        asm("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+        asm volatile(
+            "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
             : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
             : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
     }

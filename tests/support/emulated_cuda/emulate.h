@@ -51,6 +51,15 @@ extern "C" __attribute__((visibility("default"))) void bp_em_set(bp_em_api *api)
 #define blockDim (bp_em->block_dim)
 #define gridDim (bp_em->grid_dim)
 static inline void __syncthreads() { bp_em->barrier(); }
+static int bp_em_all;
+static inline int __syncthreads_and(int p) {
+    bp_em->barrier(); /* all have read the last one's */
+    bp_em_all = 1;
+    bp_em->barrier();
+    if (!p) bp_em_all = 0;
+    bp_em->barrier();
+    return bp_em_all;
+}
 static inline unsigned bp_em_lane() { return (threadIdx.x + threadIdx.y * blockDim.x + threadIdx.z * blockDim.x * blockDim.y) % 32; }
 static inline void __syncwarp(unsigned = 0xffffffffu) { bp_em->share(0); }
 
