@@ -31,6 +31,11 @@ bp_jv bp_jis_case(bp_jx *x, const bp_jstring *s, uint32_t wanted, uint32_t other
 bool bp_jparse_int(const bp_jstring *s, int base, int64_t *out);
 bool bp_jparse_float(const bp_jstring *s, double *out);
 
+/* bp_jstr_NAME: the methods of str, in the files jinja_string*.c. */
+#define BP_JSTRING_METHOD(name, parameters) BP_JCALL(bp_jstr_##name);
+#include "core/text/jinja_string_methods.def"
+#undef BP_JSTRING_METHOD
+
 extern const bp_jfunction bp_jsequence_filters[]; /* of jinja_items.c; ended by a NULL name */
 extern const bp_jfunction bp_jstring_methods[];   /* of jinja_string.c */
 

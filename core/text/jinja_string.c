@@ -1,7 +1,5 @@
-/* Methods of str. */
+/* Methods of str that make texts; the others: jinja_string_*.c. */
 #define _GNU_SOURCE
-#include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "core/base/size.h"
@@ -49,13 +47,13 @@ static void fold(bp_text *out, int32_t c) {
     else bp_jchar_lower(out, c);
 }
 
-static BP_JCALL(str_casefold) { BP_JUNUSED; return map_text(x, self, fold, fold); }
-static BP_JCALL(str_upper) { BP_JUNUSED; return bp_jupper(x, self); }
-static BP_JCALL(str_lower) { BP_JUNUSED; return bp_jv_lower(x, self); }
-static BP_JCALL(str_capitalize) { BP_JUNUSED; return bp_jcapitalize(x, self); }
-static BP_JCALL(str_swapcase) { BP_JUNUSED; return map_text(x, self, swap_case, swap_case); }
+BP_JCALL(bp_jstr_casefold) { BP_JUNUSED; return map_text(x, self, fold, fold); }
+BP_JCALL(bp_jstr_upper) { BP_JUNUSED; return bp_jupper(x, self); }
+BP_JCALL(bp_jstr_lower) { BP_JUNUSED; return bp_jv_lower(x, self); }
+BP_JCALL(bp_jstr_capitalize) { BP_JUNUSED; return bp_jcapitalize(x, self); }
+BP_JCALL(bp_jstr_swapcase) { BP_JUNUSED; return map_text(x, self, swap_case, swap_case); }
 
-static BP_JCALL(str_title) {
+BP_JCALL(bp_jstr_title) {
     BP_JUNUSED;
     const bp_jstring *s = self.string;
     bp_text out = { 0 };
@@ -109,9 +107,9 @@ bp_jv bp_jstrip(bp_jx *x, bp_jv text, bp_jv characters, bool left, bool right) {
     return !x->failed ? bp_jv_safe(x, bp_jv_string(x, data, n), s->safe) : (bp_jv){ 0 };
 }
 
-static BP_JCALL(str_strip) { BP_JUNUSED; return bp_jstrip(x, self, a[0], true, true); }
-static BP_JCALL(str_lstrip) { BP_JUNUSED; return bp_jstrip(x, self, a[0], true, false); }
-static BP_JCALL(str_rstrip) { BP_JUNUSED; return bp_jstrip(x, self, a[0], false, true); }
+BP_JCALL(bp_jstr_strip) { BP_JUNUSED; return bp_jstrip(x, self, a[0], true, true); }
+BP_JCALL(bp_jstr_lstrip) { BP_JUNUSED; return bp_jstrip(x, self, a[0], true, false); }
+BP_JCALL(bp_jstr_rstrip) { BP_JUNUSED; return bp_jstrip(x, self, a[0], false, true); }
 
 bp_jv bp_jreplace(bp_jx *x, bp_jv text, const bp_jstring *old, const bp_jstring *with, int64_t count) {
     const bp_jstring *s = text.string;
@@ -136,7 +134,7 @@ bp_jv bp_jreplace(bp_jx *x, bp_jv text, const bp_jstring *old, const bp_jstring 
                                         : (bp_text_free(&out), (bp_jv){ 0 });
 }
 
-static BP_JCALL(str_replace) {
+BP_JCALL(bp_jstr_replace) {
     BP_JUNUSED;
     const bp_jstring *old, *with;
     int64_t count;
@@ -144,211 +142,7 @@ static BP_JCALL(str_replace) {
     return bp_jreplace(x, self, old, with, count);
 }
 
-static bool push_piece(bp_jx *x, bp_jv list, const char *data, size_t n) {
-    return bp_jx_steps(x, 1) && bp_jv_push(x, list, bp_jv_string(x, data, n));
-}
-
-static bp_jv split_spaces(bp_jx *x, const bp_jstring *s, int64_t most) {
-    bp_jv list = bp_jv_list(x, 0);
-    size_t at = bp_jtext_left(s->data, s->size);
-    while (list.type && at < s->size) {
-        size_t end = at, next = at;
-        if (most == 0) end = s->size;
-        else
-            while (next < s->size && !bp_jchar_space(bp_jchar_next(s->data, s->size, &next))) end = next;
-        if (!push_piece(x, list, s->data + at, end - at)) return (bp_jv){ 0 };
-        at = end + bp_jtext_left(s->data + end, s->size - end);
-        most -= most > 0;
-    }
-    return list;
-}
-
-static bp_jv split_by(bp_jx *x, const bp_jstring *s, const bp_jstring *by, int64_t most) {
-    bp_jv list = bp_jv_list(x, 0);
-    size_t at = 0;
-    if (!by->size) return bp_jx_fail(x, "empty separator");
-    for (; list.type && most; most -= most > 0) {
-        const char *found = memmem(s->data + at, s->size - at, by->data, by->size);
-        if (!found) break;
-        size_t end = (size_t)(found - s->data);
-        if (!push_piece(x, list, s->data + at, end - at)) return (bp_jv){ 0 };
-        at = end + by->size;
-    }
-    return list.type && push_piece(x, list, s->data + at, s->size - at) ? list : (bp_jv){ 0 };
-}
-
-static bp_jv reversed(bp_jv list) {
-    for (size_t i = 0, n = list.type ? list.list->count : 0; i < n / 2; i++) {
-        bp_jv t = list.list->items[i];
-        list.list->items[i] = list.list->items[n - 1 - i];
-        list.list->items[n - 1 - i] = t;
-    }
-    return list;
-}
-
-/* The last place of part in n bytes; NULL where it is not. */
-static const char *find_last(bp_jx *x, const char *s, size_t n, const bp_jstring *part) {
-    if (!bp_jx_steps(x, n / 16 * (part->size / 64 + 1))) return NULL;
-    for (size_t at = part->size <= n ? n - part->size + 1 : 0; at-- > 0;)
-        if (!memcmp(s + at, part->data, part->size)) return s + at;
-    return NULL;
-}
-
-static bp_jv rsplit_by(bp_jx *x, const bp_jstring *s, const bp_jstring *by, int64_t most) {
-    bp_jv list = bp_jv_list(x, 0);
-    size_t n = s->size;
-    if (!by->size) return bp_jx_fail(x, "empty separator");
-    for (; list.type && most; most -= most > 0) {
-        const char *found = find_last(x, s->data, n, by);
-        if (!found) break;
-        size_t begin = (size_t)(found - s->data) + by->size;
-        if (!push_piece(x, list, s->data + begin, n - begin)) return (bp_jv){ 0 };
-        n = (size_t)(found - s->data);
-    }
-    return list.type && !x->failed && push_piece(x, list, s->data, n) ? reversed(list) : (bp_jv){ 0 };
-}
-
-static bp_jv rsplit_spaces(bp_jx *x, const bp_jstring *s, int64_t most) {
-    bp_jv list = bp_jv_list(x, 0);
-    size_t n = bp_jtext_right(s->data, s->size);
-    while (list.type && n) {
-        size_t begin = n;
-        if (most == 0) begin = 0;
-        while (most && begin) {
-            size_t before = begin - 1, next;
-            while (before && ((unsigned char)s->data[before] & 0xC0) == 0x80) before--;
-            next = before;
-            if (bp_jchar_space(bp_jchar_next(s->data, n, &next))) break;
-            begin = before;
-        }
-        if (!push_piece(x, list, s->data + begin, n - begin)) return (bp_jv){ 0 };
-        n = bp_jtext_right(s->data, most == 0 ? 0 : begin);
-        most -= most > 0;
-    }
-    return reversed(list);
-}
-
-static bp_jv split(bp_jx *x, bp_jv self, const bp_jv *a, bool from_right) {
-    const bp_jstring *by = NULL;
-    int64_t most;
-    if (!bp_jinteger(x, a[1], -1, &most) || (bp_jgiven_some(a[0]) && !bp_jtext(x, a[0], &by))) return (bp_jv){ 0 };
-    if (!bp_jx_work(x, self.string->size)) return (bp_jv){ 0 };
-    if (most < 0) most = -1, from_right = from_right && by;
-    if (by) return from_right ? rsplit_by(x, self.string, by, most) : split_by(x, self.string, by, most);
-    return from_right ? rsplit_spaces(x, self.string, most) : split_spaces(x, self.string, most);
-}
-
-static BP_JCALL(str_split) { BP_JUNUSED; return split(x, self, a, false); }
-static BP_JCALL(str_rsplit) { BP_JUNUSED; return split(x, self, a, true); }
-
-bp_jv bp_jsplit_lines(bp_jx *x, bp_jv text, bool keep_ends) {
-    const bp_jstring *s = text.string;
-    bp_jv list = bp_jx_work(x, s->size) ? bp_jv_list(x, 0) : (bp_jv){ 0 };
-    for (size_t at = 0, begin = 0; list.type && at < s->size;) {
-        size_t end = at;
-        int32_t c = bp_jchar_next(s->data, s->size, &at);
-        if (!bp_jchar_line_end(c) && at < s->size) continue;
-        if (!bp_jchar_line_end(c)) end = at;
-        if (c == '\r' && at < s->size && s->data[at] == '\n') at++;
-        if (!push_piece(x, list, s->data + begin, (keep_ends ? at : end) - begin)) return (bp_jv){ 0 };
-        begin = at;
-    }
-    return list;
-}
-
-static BP_JCALL(str_splitlines) { BP_JUNUSED; return bp_jsplit_lines(x, self, bp_jflag(a[0], false)); }
-
-static bp_jv partition(bp_jx *x, bp_jv self, bp_jv by, bool last) {
-    const bp_jstring *s = self.string, *part;
-    if (!bp_jtext(x, by, &part)) return (bp_jv){ 0 };
-    if (!part->size) return bp_jx_fail(x, "empty separator");
-    const char *found = last ? find_last(x, s->data, s->size, part) : memmem(s->data, s->size, part->data, part->size);
-    size_t before = found  ? (size_t)(found - s->data)
-                    : last ? 0
-                           : s->size,
-           after = found ? before + part->size : before;
-    bp_jv tuple = bp_jv_tuple(x, 3);
-    bool good = tuple.type && push_piece(x, tuple, s->data, before) &&
-                push_piece(x, tuple, s->data + before, after - before) &&
-                push_piece(x, tuple, s->data + after, s->size - after);
-    return good ? tuple : (bp_jv){ 0 };
-}
-
-static BP_JCALL(str_partition) { BP_JUNUSED; return partition(x, self, a[0], false); }
-static BP_JCALL(str_rpartition) { BP_JUNUSED; return partition(x, self, a[0], true); }
-
-/* The bytes of characters [start, end) as str methods take them; false: start is past the end. */
-static bool window(bp_jx *x, const bp_jstring *s, bp_jv start, bp_jv end, size_t *from, size_t *to, bool *outside) {
-    int64_t first = 0, last = s->count;
-    if (bp_jgiven_some(start) && !bp_jinteger(x, start, 0, &first)) return false;
-    if (bp_jgiven_some(end) && !bp_jinteger(x, end, 0, &last)) return false;
-    if (first < 0) first = BP_MAX(first + s->count, 0);
-    if (last < 0) last = BP_MAX(last + s->count, 0);
-    last = BP_MIN(last, s->count);
-    *outside = first > last;
-    if (*outside) return true;
-    *from = bp_jstring_offset(s, first);
-    *to = bp_jstring_offset(s, last);
-    return bp_jx_steps(x, s->size / 16);
-}
-
-static bp_jv affix(bp_jx *x, bp_jv self, const bp_jv *a, bool at_end) {
-    const bp_jstring *s = self.string, *part;
-    size_t from, to;
-    bool outside;
-    if (!window(x, s, a[1], a[2], &from, &to, &outside)) return (bp_jv){ 0 };
-    size_t n = a[0].type == BP_J_TUPLE ? a[0].list->count : 1;
-    for (size_t i = 0; i < n; i++) {
-        if (!bp_jtext(x, a[0].type == BP_J_TUPLE ? a[0].list->items[i] : a[0], &part)) return (bp_jv){ 0 };
-        if (outside || part->size > to - from) continue;
-        if (!memcmp(s->data + (at_end ? to - part->size : from), part->data, part->size)) return bp_jv_bool(true);
-    }
-    return bp_jv_bool(false);
-}
-
-static BP_JCALL(str_startswith) { BP_JUNUSED; return affix(x, self, a, false); }
-static BP_JCALL(str_endswith) { BP_JUNUSED; return affix(x, self, a, true); }
-
-static bp_jv find(bp_jx *x, bp_jv self, const bp_jv *a, bool last, bool must) {
-    const bp_jstring *s = self.string, *part;
-    size_t from, to;
-    bool outside;
-    if (!bp_jtext(x, a[0], &part) || !window(x, s, a[1], a[2], &from, &to, &outside)) return (bp_jv){ 0 };
-    const char *found = NULL;
-    if (!outside)
-        found = last ? find_last(x, s->data + from, to - from, part)
-                     : memmem(s->data + from, to - from, part->data, part->size);
-    if (!outside && !part->size && !last) found = s->data + from;
-    if (x->failed) return (bp_jv){ 0 };
-    if (!found) return must ? bp_jx_fail(x, "substring not found") : bp_jv_int(-1);
-    int64_t index = 0;
-    for (const char *c = s->data; c < found; c++) index += ((unsigned char)*c & 0xC0) != 0x80;
-    return bp_jv_int(index);
-}
-
-static BP_JCALL(str_find) { BP_JUNUSED; return find(x, self, a, false, false); }
-static BP_JCALL(str_rfind) { BP_JUNUSED; return find(x, self, a, true, false); }
-static BP_JCALL(str_index) { BP_JUNUSED; return find(x, self, a, false, true); }
-static BP_JCALL(str_rindex) { BP_JUNUSED; return find(x, self, a, true, true); }
-
-static BP_JCALL(str_count) {
-    BP_JUNUSED;
-    const bp_jstring *s = self.string, *part;
-    size_t from, to;
-    bool outside;
-    if (!bp_jtext(x, a[0], &part) || !window(x, s, a[1], a[2], &from, &to, &outside)) return (bp_jv){ 0 };
-    int64_t n = 0;
-    if (outside) return bp_jv_int(0);
-    if (!part->size) {
-        for (size_t i = from; i < to; i++) n += ((unsigned char)s->data[i] & 0xC0) != 0x80;
-        return bp_jv_int(n + 1);
-    }
-    for (const char *at = s->data + from; (at = memmem(at, (size_t)(s->data + to - at), part->data, part->size)); n++)
-        at += part->size;
-    return bp_jv_int(n);
-}
-
-static BP_JCALL(str_join) {
+BP_JCALL(bp_jstr_join) {
     BP_JUNUSED;
     bp_jiterator *it = bp_jx_iterate(x, a[0]);
     bp_text out = { 0 };
@@ -391,11 +185,11 @@ static bp_jv justify(bp_jx *x, bp_jv self, const bp_jv *a, char align) {
     return bp_jcenter(x, self, width, fill ? bp_jchar_next(fill->data, fill->size, &at) : ' ', align);
 }
 
-static BP_JCALL(str_center) { BP_JUNUSED; return justify(x, self, a, '^'); }
-static BP_JCALL(str_ljust) { BP_JUNUSED; return justify(x, self, a, '<'); }
-static BP_JCALL(str_rjust) { BP_JUNUSED; return justify(x, self, a, '>'); }
+BP_JCALL(bp_jstr_center) { BP_JUNUSED; return justify(x, self, a, '^'); }
+BP_JCALL(bp_jstr_ljust) { BP_JUNUSED; return justify(x, self, a, '<'); }
+BP_JCALL(bp_jstr_rjust) { BP_JUNUSED; return justify(x, self, a, '>'); }
 
-static BP_JCALL(str_zfill) {
+BP_JCALL(bp_jstr_zfill) {
     BP_JUNUSED;
     int64_t width;
     const bp_jstring *s = self.string;
@@ -406,7 +200,7 @@ static BP_JCALL(str_zfill) {
     return rest.type && sign ? bp_jx_add(x, bp_jv_string(x, s->data, 1), rest) : rest;
 }
 
-static BP_JCALL(str_removeprefix) {
+BP_JCALL(bp_jstr_removeprefix) {
     BP_JUNUSED;
     const bp_jstring *s = self.string, *part;
     if (!bp_jtext(x, a[0], &part)) return (bp_jv){ 0 };
@@ -414,7 +208,7 @@ static BP_JCALL(str_removeprefix) {
     return there ? bp_jv_string(x, s->data + part->size, s->size - part->size) : self;
 }
 
-static BP_JCALL(str_removesuffix) {
+BP_JCALL(bp_jstr_removesuffix) {
     BP_JUNUSED;
     const bp_jstring *s = self.string, *part;
     if (!bp_jtext(x, a[0], &part)) return (bp_jv){ 0 };
@@ -422,7 +216,7 @@ static BP_JCALL(str_removesuffix) {
     return there ? bp_jv_string(x, s->data, s->size - part->size) : self;
 }
 
-static BP_JCALL(str_expandtabs) {
+BP_JCALL(bp_jstr_expandtabs) {
     BP_JUNUSED;
     int64_t size, column = 0;
     const bp_jstring *s = self.string;
@@ -443,9 +237,9 @@ static BP_JCALL(str_expandtabs) {
     return bp_jv_text(x, &out);
 }
 
-static BP_JCALL(str_format) { BP_JUNUSED; return bp_jx_format(x, self, args); }
+BP_JCALL(bp_jstr_format) { BP_JUNUSED; return bp_jx_format(x, self, args); }
 
-static BP_JCALL(str_format_map) {
+BP_JCALL(bp_jstr_format_map) {
     BP_JUNUSED;
     if (a[0].type != BP_J_DICT) return bp_jx_fail(x, "format_map takes a mapping");
     bp_jkeyword *keywords = bp_jx_alloc(x, a[0].dict->count * sizeof *keywords);
@@ -457,156 +251,9 @@ static BP_JCALL(str_format_map) {
     return keywords ? bp_jx_format(x, self, &named) : (bp_jv){ 0 };
 }
 
-/* All characters are of a class, and there is one. */
-static bp_jv all_are(bp_jx *x, bp_jv self, uint32_t class, bool empty) {
-    const bp_jstring *s = self.string;
-    if (!bp_jx_work(x, s->size)) return (bp_jv){ 0 };
-    for (size_t at = 0; at < s->size;)
-        if (!(bp_jchar_class(bp_jchar_next(s->data, s->size, &at)) & class)) return bp_jv_bool(false);
-    return bp_jv_bool(s->size || empty);
-}
-
-bp_jv bp_jis_case(bp_jx *x, const bp_jstring *s, uint32_t wanted, uint32_t other) {
-    bool any = false;
-    if (!bp_jx_work(x, s->size)) return (bp_jv){ 0 };
-    for (size_t at = 0; at < s->size;) {
-        uint32_t class = bp_jchar_class(bp_jchar_next(s->data, s->size, &at));
-        if (class & (other | BP_JCHAR_TITLE)) return bp_jv_bool(false);
-        if (class & wanted) any = true;
-    }
-    return bp_jv_bool(any);
-}
-
-static BP_JCALL(str_isalpha) { BP_JUNUSED; return all_are(x, self, BP_JCHAR_ALPHA, false); }
-static BP_JCALL(str_isdigit) { BP_JUNUSED; return all_are(x, self, BP_JCHAR_DIGIT, false); }
-static BP_JCALL(str_isdecimal) { BP_JUNUSED; return all_are(x, self, BP_JCHAR_DECIMAL, false); }
-static BP_JCALL(str_isnumeric) { BP_JUNUSED; return all_are(x, self, BP_JCHAR_NUMERIC, false); }
-static BP_JCALL(str_isprintable) { BP_JUNUSED; return all_are(x, self, BP_JCHAR_PRINTABLE, true); }
-static BP_JCALL(str_isalnum) {
-    BP_JUNUSED;
-    return all_are(x, self, BP_JCHAR_ALPHA | BP_JCHAR_NUMERIC | BP_JCHAR_DIGIT | BP_JCHAR_DECIMAL, false);
-}
-static BP_JCALL(str_isascii) { BP_JUNUSED; return bp_jv_bool((size_t)self.string->count == self.string->size); }
-static BP_JCALL(str_isupper) { BP_JUNUSED; return bp_jis_case(x, self.string, BP_JCHAR_UPPER, BP_JCHAR_LOWER); }
-static BP_JCALL(str_islower) { BP_JUNUSED; return bp_jis_case(x, self.string, BP_JCHAR_LOWER, BP_JCHAR_UPPER); }
-
-static BP_JCALL(str_isspace) {
-    BP_JUNUSED;
-    if (!bp_jx_work(x, self.string->size)) return (bp_jv){ 0 };
-    return bp_jv_bool(self.string->size && bp_jtext_left(self.string->data, self.string->size) == self.string->size);
-}
-
-static BP_JCALL(str_isidentifier) {
-    BP_JUNUSED;
-    const bp_jstring *s = self.string;
-    if (!bp_jx_work(x, s->size)) return (bp_jv){ 0 };
-    for (size_t at = 0; at < s->size;) {
-        bool first = !at;
-        if (!bp_jchar_in_name(bp_jchar_next(s->data, s->size, &at), first)) return bp_jv_bool(false);
-    }
-    return bp_jv_bool(s->size);
-}
-
-static BP_JCALL(str_istitle) {
-    BP_JUNUSED;
-    const bp_jstring *s = self.string;
-    bool inside = false, any = false;
-    if (!bp_jx_work(x, s->size)) return (bp_jv){ 0 };
-    for (size_t at = 0; at < s->size;) {
-        uint32_t class = bp_jchar_class(bp_jchar_next(s->data, s->size, &at));
-        if (class & (BP_JCHAR_UPPER | BP_JCHAR_TITLE) && inside) return bp_jv_bool(false);
-        if (class & BP_JCHAR_LOWER && !inside) return bp_jv_bool(false);
-        inside = class & BP_JCHAR_CASED;
-        any |= inside;
-    }
-    return bp_jv_bool(any);
-}
-
-/* Underscores only between digits; false where there is another. */
-static bool without_underscores(const char *s, size_t n, char *out, size_t room) {
-    size_t used = 0;
-    for (size_t i = 0; i < n; i++) {
-        if (s[i] == '_') {
-            if (!i || i + 1 == n || s[i - 1] == '_' || strchr("+-", s[i - 1])) return false;
-            continue;
-        }
-        if (used + 1 >= room || !s[i]) return false;
-        out[used++] = s[i];
-    }
-    out[used] = '\0';
-    return used;
-}
-
-bool bp_jparse_int(const bp_jstring *s, int base, int64_t *out) {
-    char text[128], *end;
-    size_t skip = bp_jtext_left(s->data, s->size);
-    size_t n = bp_jtext_right(s->data + skip, s->size - skip);
-    const char *data = s->data + skip;
-    if (!without_underscores(data, n, text, sizeof text)) return false;
-    size_t sign = text[0] == '+' || text[0] == '-';
-    char second = (char)(text[sign] == '0' ? text[sign + 1] | 0x20 : 0);
-    bool prefixed = (base == 2 && second == 'b') || (base == 8 && second == 'o') || (base == 16 && second == 'x');
-    if (prefixed) memmove(text + sign, text + sign + 2, strlen(text + sign + 2) + 1);
-    char c = text[sign];
-    if (!c || c == ' ' || c == '+' || c == '-' || (base == 16 && (text[sign + 1] | 0x20) == 'x')) return false;
-    errno = 0;
-    *out = strtoll(text, &end, base);
-    return !*end && errno != ERANGE;
-}
-
-bool bp_jparse_float(const bp_jstring *s, double *out) {
-    char text[128], *end;
-    size_t skip = bp_jtext_left(s->data, s->size);
-    size_t n = bp_jtext_right(s->data + skip, s->size - skip);
-    if (!without_underscores(s->data + skip, n, text, sizeof text) || strpbrk(text, "xX(")) return false;
-    *out = strtod(text, &end);
-    return !*end && end != text;
-}
-
 const bp_jfunction bp_jstring_methods[] = {
-    { "capitalize", "", str_capitalize },
-    { "casefold", "", str_casefold },
-    { "center", "!width fill?", str_center },
-    { "count", "!sub start? end?", str_count },
-    { "endswith", "!suffix start? end?", str_endswith },
-    { "expandtabs", "tabsize?", str_expandtabs },
-    { "find", "!sub start? end?", str_find },
-    { "format", "*", str_format },
-    { "format_map", "!mapping", str_format_map },
-    { "index", "!sub start? end?", str_index },
-    { "isalnum", "", str_isalnum },
-    { "isalpha", "", str_isalpha },
-    { "isascii", "", str_isascii },
-    { "isdecimal", "", str_isdecimal },
-    { "isdigit", "", str_isdigit },
-    { "isidentifier", "", str_isidentifier },
-    { "islower", "", str_islower },
-    { "isnumeric", "", str_isnumeric },
-    { "isprintable", "", str_isprintable },
-    { "isspace", "", str_isspace },
-    { "istitle", "", str_istitle },
-    { "isupper", "", str_isupper },
-    { "join", "!iterable", str_join },
-    { "ljust", "!width fill?", str_ljust },
-    { "lower", "", str_lower },
-    { "lstrip", "!chars?", str_lstrip },
-    { "partition", "!sep", str_partition },
-    { "removeprefix", "!prefix", str_removeprefix },
-    { "removesuffix", "!suffix", str_removesuffix },
-    { "replace", "!old new count?", str_replace },
-    { "rfind", "!sub start? end?", str_rfind },
-    { "rindex", "!sub start? end?", str_rindex },
-    { "rjust", "!width fill?", str_rjust },
-    { "rpartition", "!sep", str_rpartition },
-    { "rsplit", "sep? maxsplit?", str_rsplit },
-    { "rstrip", "!chars?", str_rstrip },
-    { "split", "sep? maxsplit?", str_split },
-    { "splitlines", "keepends?", str_splitlines },
-    { "startswith", "!prefix start? end?", str_startswith },
-    { "strip", "!chars?", str_strip },
-    { "swapcase", "", str_swapcase },
-    { "title", "", str_title },
-    { "upper", "", str_upper },
-    { "zfill", "!width", str_zfill },
+#define BP_JSTRING_METHOD(name, parameters) { #name, parameters, bp_jstr_##name },
+#include "core/text/jinja_string_methods.def"
+#undef BP_JSTRING_METHOD
     { NULL, NULL, NULL },
 };

@@ -2,6 +2,7 @@
 import glob
 import json
 import os
+import struct
 import sys
 import tempfile
 
@@ -50,7 +51,50 @@ def the_command():
     check("variables must be an object", done.returncode == 1 and "object" in done.stderr, repr(done))
 
 
+def gguf(values):
+    """A GGUF file without tensors, whose values are texts, lists of texts and 32-bit numbers."""
+    def text(value):
+        data = value.encode()
+        return struct.pack("<Q", len(data)) + data
+
+    def value_of(value):
+        if isinstance(value, str):
+            return struct.pack("<I", 8) + text(value)
+        if isinstance(value, list):
+            return struct.pack("<IIQ", 9, 8, len(value)) + b"".join(map(text, value))
+        return struct.pack("<II", 4, value)
+    file = tempfile.NamedTemporaryFile("wb", suffix=".gguf", delete=False)
+    with file:
+        file.write(b"GGUF" + struct.pack("<IQQ", 3, 0, len(values)) + b"".join(text(k) + value_of(v) for k, v in values.items()))
+    return file.name
+
+
+def templates_of_models():
+    model = {"general.architecture": "llama", "tokenizer.ggml.tokens": ["<unk>", "<s>", "</s>"], "tokenizer.ggml.bos_token_id": 1,
+             "tokenizer.ggml.eos_token_id": 2, "tokenizer.chat_template": "{{ bos_token }}{% for m in messages %}[{{ m.content }}]{{ eos_token }}{% endfor %}",
+             "tokenizer.chat_template.tool_use": "{{ tools | tojson }}", "tokenizer.chat_template.bad": "a\n{{ 1 +"}
+    chat, tools = '{"messages": [{"content": "Hé"}, {"content": ""}]}', '{"messages": [], "tools": [{"a": "<é>"}]}'
+    path = gguf(model)
+    done = command("llm-template", "-m", path, "--messages", "-", stdin=chat)
+    check("-m: the model's template and tokens", done.stdout == "<s>[Hé]</s>[]</s>" and not done.returncode, repr(done))
+    done = command("llm-template", "-m", path, "--messages", "-", stdin=chat[:-1] + ', "bos_token": "", "eos_token": "!"}')
+    check("-m: tokens that are given count", done.stdout == "[Hé]![]!", repr(done))
+    done = command("llm-template", "-m", path, "--template-name", "tool_use", "--messages", "-", stdin=tools)
+    check("-m --template-name", done.stdout == '[{"a": "<é>"}]', repr(done))
+    done = command("llm-template", "-m", path, "--template-name", "bad", "--messages", "-", stdin=tools)
+    check("-m: an error in the template names file, key and line", done.returncode == 1 and path in done.stderr
+          and "tokenizer.chat_template.bad" in done.stderr and "line 2, column" in done.stderr and not done.stdout, repr(done))
+    done = command("llm-template", "-m", path, "--template-name", "rag", "--messages", "-", stdin=tools)
+    check("-m: a name that is not there", done.returncode == 1 and "no tokenizer.chat_template.rag" in done.stderr, repr(done))
+    bare = gguf({k: v for k, v in model.items() if "chat_template" not in k})
+    done = command("llm-template", "-m", bare, "--messages", "-", stdin=chat)
+    check("-m: a model without a template", done.returncode == 1 and "no such chat template" in done.stderr, repr(done))
+    done = command("llm-template", "-m", path + ".not", "--messages", "-", stdin=chat)
+    check("-m: a file that is not there", done.returncode == 1 and path + ".not" in done.stderr, repr(done))
+
+
 the_command()
+templates_of_models()
 if jinja_oracle:
     against_jinja2()
 else:
