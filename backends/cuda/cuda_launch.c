@@ -172,6 +172,12 @@ void cuda_can_round(cuda_plan *p, const cuda_tensor *x, uint32_t arg) {
     if (x->index < p->n_values && x->n[0] % 32 == 0) p->makers[x->index] = (cuda_maker){ p->n_launches - 1, arg };
 }
 
+const cuda_unnormed *cuda_unnormed_of(const cuda_plan *p, const cuda_tensor *y) {
+    return y->index < p->n_values && p->unnormed[y->index].scaled ? &p->unnormed[y->index] : NULL;
+}
+
+void cuda_leave_norm(cuda_plan *p, const cuda_tensor *y, cuda_unnormed instead) { p->unnormed[y->index] = instead; }
+
 cuda_q8 cuda_quantised(cuda_plan *p, const cuda_node *n, cuda_tensor *x) {
     cuda_q8 none = { NULL, NULL };
     if (x->n[0] % 32 || x->n[0] == 0) {

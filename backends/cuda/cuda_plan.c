@@ -340,9 +340,10 @@ static bool allocate(bp_program *p, const bp_graph *g) {
     cuda_tensor *tensors = cuda_plan_alloc(plan, values * sizeof *tensors);
     plan->nodes = calloc(nodes, sizeof *plan->nodes), plan->planned = calloc(nodes, 1), plan->written = calloc(values, 1);
     plan->rounded = calloc(values, sizeof *plan->rounded), plan->makers = calloc(values, sizeof *plan->makers);
+    plan->unnormed = calloc(values, sizeof *plan->unnormed);
     p->ranges = calloc((size_t)g->n_symbols + 1, sizeof *p->ranges), p->symbols = calloc((size_t)g->n_symbols + 1, 8);
     bool good = plan->tensors && tensors && plan->nodes && plan->planned && plan->written && plan->rounded && plan->makers &&
-                p->ranges && p->symbols;
+                plan->unnormed && p->ranges && p->symbols;
     for (uint32_t i = 0; good && i < g->n_values; i++) {
         plan->tensors[i] = &tensors[i];
         plan->makers[i].launch = BP_NONE;
@@ -414,7 +415,7 @@ static void free_plan(cuda_plan *p) {
         free(c);
     }
     free(p->tensors), free(p->nodes), free(p->planned), free(p->reader_first), free(p->readers), free(p->written);
-    free(p->rounded), free(p->makers), free(p->launches);
+    free(p->rounded), free(p->makers), free(p->unnormed), free(p->launches);
 }
 
 void cuda_program_free(bp_device *d, bp_program *p) {

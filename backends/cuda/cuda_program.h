@@ -22,6 +22,13 @@ typedef struct cuda_maker {
     uint32_t launch, arg;
 } cuda_maker;
 
+/* A row whose norm is left to the products that read it (kernels/gemv_norm.cuh); scaled NULL: none such. */
+typedef struct cuda_unnormed {
+    cuda_tensor *scaled, *squares;
+    int64_t n_squares;
+    float eps;
+} cuda_unnormed;
+
 /* A size that launches read from device memory. */
 typedef struct cuda_size_slot {
     const cuda_tensor *tensor;
@@ -41,6 +48,7 @@ struct cuda_plan {
     bool *written;                    /* one a value */
     cuda_q8 *rounded;                 /* one a value */
     cuda_maker *makers;               /* one a value */
+    cuda_unnormed *unnormed;          /* one a value */
     cuda_launch *launches, spare;
     uint32_t n_launches, launch_capacity;
     cuda_chunk *chunks;
@@ -102,6 +110,9 @@ bool cuda_op_of(uint32_t op, cuda_op *out);
 
 /* Note that argument `arg` of the last launch, and the next one, may take the rounded form of x. */
 void cuda_can_round(cuda_plan *p, const cuda_tensor *x, uint32_t arg);
+/* What there is instead of the norm y; NULL: y itself. */
+const cuda_unnormed *cuda_unnormed_of(const cuda_plan *p, const cuda_tensor *y);
+void cuda_leave_norm(cuda_plan *p, const cuda_tensor *y, cuda_unnormed instead);
 int64_t cuda_size_of_tensor(const cuda_tensor *t, enum cuda_size_of what);
 bool cuda_size_varies(const cuda_tensor *t, enum cuda_size_of what);
 

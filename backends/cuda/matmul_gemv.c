@@ -66,9 +66,11 @@ static cuda_launch *begin(cuda_plan *p, const cuda_node *n, bool glu, const uint
                           gemv_form f) {
     const bool experts = n->op == BP_OP_MATMUL_EXPERTS, round = matmul_rounds(p, n->in[0]);
     cuda_tensor *x = n->in[1];
-    cuda_q8 q = round ? cuda_quantised(p, n, x) : (cuda_q8){ x, NULL };
+    const cuda_unnormed *scaled = cuda_unnormed_of(p, x);
+    cuda_q8 q = scaled ? (cuda_q8){ scaled->scaled, NULL } : round ? cuda_quantised(p, n, x) : (cuda_q8){ x, NULL };
     cuda_launch *l = cuda_add(p, n, "gemv.cu", "gemv", 32u * (uint32_t)f.warps, "%s", "");
     options_of(l, p, type, !round, matmul_aligned(n->in[0]), tokens, glu, experts, f);
+    if (scaled && round) l->shared = (uint32_t)(x->n[0] + x->n[0] / 32 * 8);
     l->waits = true;
     l->what = glu ? "matmul glu" : "matmul";
     cuda_arg_read(l, q.codes);
@@ -90,17 +92,22 @@ void matmul_gemv(cuda_plan *p, const matmul_group *g) {
     const uint32_t tokens = most_tokens(cuda_rows(n->in[1]));
     const gemv_form f = gemv_form_of(type[0], n->in[0]->n[0], rows, cuda_plan_deterministic(p) ? 1 : tokens, false);
     cuda_launch *l = begin(p, n, false, type, tokens, f);
+    const cuda_node *norm = g->n == 1 && f.steps == 1 ? matmul_norm_after(p, n) : NULL;
+    const int per = gemv_block_rows(f, false);
+    if (norm && !matmul_link_fits(per, (n->in[0]->n[1] + per - 1) / per)) norm = NULL;
+    cuda_tensor *scaled = norm ? cuda_scratch(p, n->out[0]->bytes) : NULL;
     l->n_nodes = g->n;
     for (uint32_t i = 0; i < 3; i++) {
         const cuda_node *m = i < g->n ? g->node[i] : NULL;
-        part_args(l, m, 2, m ? m->out[0] : NULL);
-        blocks += m ? (m->in[0]->n[1] + gemv_block_rows(f, false) - 1) / gemv_block_rows(f, false) : 0;
+        part_args(l, m, 2, norm && i == 0 ? scaled : m ? m->out[0] : NULL);
+        blocks += m ? (m->in[0]->n[1] + per - 1) / per : 0;
         if (m) l->bytes += m->in[0]->bytes;
     }
     cuda_arg_read(l, NULL); /* ids */
     cuda_arg_int(l, 1);
     cuda_arg_int(l, 1);
     glu_args(p, l, NULL, f);
+    matmul_link(p, l, n->in[1], norm, scaled, blocks);
     l->grid[0] = (cuda_extent){ .times = blocks };
     cuda_grid(l, 2, n->in[1], CUDA_ROWS, tokens);
 }
@@ -123,6 +130,7 @@ void matmul_gemv_glu(cuda_plan *p, const gated_pair *g) {
     cuda_arg_int(l, experts && n->in[1]->rank < 3 ? (int32_t)n->in[2]->n[0] : 1);
     cuda_arg_int(l, (int32_t)w->n[2]);
     glu_args(p, l, g->glu, f);
+    matmul_link(p, l, n->in[1], NULL, NULL, 0);
     l->grid[0] = (cuda_extent){ .times = (w->n[1] + per - 1) / per };
     if (experts) l->grid[1] = (cuda_extent){ n->in[2], CUDA_COUNT, 1, 1, 32768 };
     else cuda_grid(l, 2, n->in[1], CUDA_ROWS, tokens);

@@ -21,6 +21,8 @@ int matmul_aligned(const cuda_tensor *w) {
 /* A quantised weight that is not packed. */
 static bool loose(const cuda_tensor *w) { return cuda_has_planes(w->type) && w->layout == BP_LAYOUT_ROWS; }
 
+bool matmul_packed(const cuda_tensor *w) { return !loose(w); }
+
 static bool ready(const cuda_plan *p, const cuda_node *n) {
     for (uint32_t i = 0; i < n->n_in; i++)
         if (n->in[i] && !cuda_available(p, n->in[i])) return false;

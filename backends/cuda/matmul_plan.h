@@ -33,6 +33,16 @@ typedef struct gated_pair {
 } gated_pair;
 gated_pair matmul_gated(const cuda_plan *p, const cuda_node *n);
 
+/* A weight that is no quantised one as the file has it. */
+bool matmul_packed(const cuda_tensor *w);
+
+/* The norm, unplanned, that alone reads the product n of one token, adding a residual, and that products alone read. */
+const cuda_node *matmul_norm_after(const cuda_plan *p, const cuda_node *n);
+bool matmul_link_fits(int block_rows, int64_t blocks);
+/* A gemv launch's last options and arguments: of the norm before x, where it was left to x's readers, and of the norm
+ * after (NULL: none), which is claimed and whose value is left to its readers; scaled: the launch's output. */
+void matmul_link(cuda_plan *p, cuda_launch *l, cuda_tensor *x, const cuda_node *norm, cuda_tensor *scaled, int64_t blocks);
+
 void matmul_gemv(cuda_plan *p, const matmul_group *g);
 void matmul_gemv_glu(cuda_plan *p, const gated_pair *g);
 void matmul_gemm(cuda_plan *p, const matmul_group *g);

@@ -8,6 +8,7 @@
  *   BP_ROWS      rows a warp at once (gate and up: half each)    BP_DEPTH     units in flight a lane and row
  *   BP_SPLIT     warps that share a row          BP_WARPS        warps a block
  *   BP_STEPS     times a block takes new rows    BP_ALIGNED      0: rows of floats that start anywhere
+ *   BP_NORM, BP_SUM   not 0: see gemv_norm.cuh (one token, no experts; BP_SUM with one matrix and one step)
  * Grid: x: for each matrix ceil(rows / rows a block), y: 1, or pairs of experts and tokens, z: ceil(tokens /
  * BP_TOKENS). */
 // options: -DBP_TYPE_A=2 -DBP_TYPE_B=2 -DBP_TYPE_C=2 -DBP_EXACT=0|1 -DBP_TOKENS=1|8 -DBP_GLU=0 -DBP_EXPERTS=0 -DBP_ROWS=2 -DBP_DEPTH=1 -DBP_SPLIT=2 -DBP_WARPS=8 -DBP_STEPS=1 -DBP_ALIGNED=1
@@ -26,9 +27,27 @@
 // options: -DBP_TYPE_A=30 -DBP_TYPE_B=30 -DBP_TYPE_C=30 -DBP_EXACT=1 -DBP_TOKENS=1|8 -DBP_GLU=0 -DBP_EXPERTS=0 -DBP_ROWS=2 -DBP_DEPTH=1 -DBP_SPLIT=2 -DBP_WARPS=8 -DBP_STEPS=1 -DBP_ALIGNED=0|1
 // options: -DBP_TYPE_A=12 -DBP_TYPE_B=12 -DBP_TYPE_C=14 -DBP_EXACT=0 -DBP_TOKENS=1 -DBP_GLU=0 -DBP_EXPERTS=0 -DBP_ROWS=2 -DBP_DEPTH=1 -DBP_SPLIT=2 -DBP_WARPS=8 -DBP_STEPS=1 -DBP_ALIGNED=1
 // options: -DBP_TYPE_A=12 -DBP_TYPE_B=12 -DBP_TYPE_C=12 -DBP_EXACT=0 -DBP_TOKENS=1 -DBP_GLU=1 -DBP_EXPERTS=0|1 -DBP_ROWS=4 -DBP_DEPTH=1 -DBP_SPLIT=1 -DBP_WARPS=8 -DBP_STEPS=2 -DBP_ALIGNED=1
+// options: -DBP_TYPE_A=12 -DBP_TYPE_B=12 -DBP_TYPE_C=14 -DBP_EXACT=0 -DBP_TOKENS=1 -DBP_GLU=0 -DBP_EXPERTS=0 -DBP_ROWS=2 -DBP_DEPTH=1 -DBP_SPLIT=2 -DBP_WARPS=8 -DBP_STEPS=1 -DBP_ALIGNED=1 -DBP_NORM=1
+// options: -DBP_TYPE_A=12 -DBP_TYPE_B=12 -DBP_TYPE_C=12 -DBP_EXACT=0 -DBP_TOKENS=1 -DBP_GLU=1 -DBP_EXPERTS=0 -DBP_ROWS=4 -DBP_DEPTH=1 -DBP_SPLIT=1 -DBP_WARPS=8 -DBP_STEPS=2 -DBP_ALIGNED=1 -DBP_NORM=2
+// options: -DBP_TYPE_A=12 -DBP_TYPE_B=12 -DBP_TYPE_C=12 -DBP_EXACT=0 -DBP_TOKENS=1 -DBP_GLU=0 -DBP_EXPERTS=0 -DBP_ROWS=2 -DBP_DEPTH=1 -DBP_SPLIT=2 -DBP_WARPS=8 -DBP_STEPS=1 -DBP_ALIGNED=1 -DBP_SUM=1
+// options: -DBP_TYPE_A=1 -DBP_TYPE_B=1 -DBP_TYPE_C=1 -DBP_EXACT=1 -DBP_TOKENS=1 -DBP_GLU=0|1 -DBP_EXPERTS=0 -DBP_ROWS=2 -DBP_DEPTH=1 -DBP_SPLIT=4 -DBP_WARPS=8 -DBP_STEPS=1 -DBP_ALIGNED=1 -DBP_NORM=2
+// options: -DBP_TYPE_A=1 -DBP_TYPE_B=1 -DBP_TYPE_C=1 -DBP_EXACT=1 -DBP_TOKENS=1 -DBP_GLU=0 -DBP_EXPERTS=0 -DBP_ROWS=2 -DBP_DEPTH=1 -DBP_SPLIT=4 -DBP_WARPS=8 -DBP_STEPS=1 -DBP_ALIGNED=1 -DBP_SUM=1
 #include "activation.cuh"
 #include "gemv_source.cuh"
 #include "quantise_block.cuh"
+
+#ifndef BP_NORM
+#define BP_NORM 0
+#endif
+#ifndef BP_SUM
+#define BP_SUM 0
+#endif
+#define LINKED (BP_NORM || BP_SUM)
+#if LINKED
+#include "gemv_norm.cuh"
+#else
+struct norm_links {};
+#endif
 
 #if !BP_EXACT
 template <int TYPE> struct source_of { typedef int8_source<TYPE> type; };
@@ -66,25 +85,33 @@ struct gating {
     float limit, up_plus;
 };
 
-/* The dot products of BP_ROWS rows that start at units row[…], over this warp's part of them. */
-template <class SOURCE> static __device__ __forceinline__ void dot_rows(const bp_planes &w, const bp_planes &up,
-                                                                        const uint32_t *row, const input &in,
-                                                                        uint32_t part, float sum[BP_ROWS][BP_TOKENS]) {
-    SOURCE s[BP_DEPTH][BP_ROWS];
-    const uint32_t n = in.n_in / SOURCE::VALUES, lane = threadIdx.x & 31;
+/* Start to load units [i, i + 32 BP_DEPTH) of BP_ROWS rows that start at units row[…]. */
+template <class SOURCE> static __device__ __forceinline__ void fetch(SOURCE s[BP_DEPTH][BP_ROWS], const bp_planes &w,
+                                                                     const bp_planes &up, const uint32_t *row, uint32_t i,
+                                                                     uint32_t n) {
+    const uint32_t lane = threadIdx.x & 31;
+#pragma unroll
+    for (int k = 0; k < BP_DEPTH; k++) {
+        uint32_t at = i + 32 * k + lane < n ? i + 32 * k + lane : n - 1;
+#pragma unroll
+        for (int r = 0; r < BP_ROWS; r++) s[k][r].load(BP_GLU && r >= RESULTS ? up : w, row[r] + at);
+    }
+}
+
+/* The dot products of these rows, over this warp's part of them. With LINKED the first units were fetched already. */
+template <class SOURCE> static __device__ __forceinline__ void dot_rows(SOURCE s[BP_DEPTH][BP_ROWS], const bp_planes &w,
+                                                                        const bp_planes &up, const uint32_t *row,
+                                                                        const input &in, uint32_t part,
+                                                                        float sum[BP_ROWS][BP_TOKENS]) {
+    const uint32_t n = in.n_in / SOURCE::VALUES, lane = threadIdx.x & 31, first = part * BP_DEPTH * 32;
 #pragma unroll
     for (int r = 0; r < BP_ROWS; r++) {
 #pragma unroll
         for (int t = 0; t < BP_TOKENS; t++) sum[r][t] = 0;
     }
 #pragma unroll 1
-    for (uint32_t i = part * BP_DEPTH * 32; i < n; i += BP_SPLIT * BP_DEPTH * 32) {
-#pragma unroll
-        for (int k = 0; k < BP_DEPTH; k++) {
-            uint32_t at = i + 32 * k + lane < n ? i + 32 * k + lane : n - 1;
-#pragma unroll
-            for (int r = 0; r < BP_ROWS; r++) s[k][r].load(BP_GLU && r >= RESULTS ? up : w, row[r] + at);
-        }
+    for (uint32_t i = first; i < n; i += BP_SPLIT * BP_DEPTH * 32) {
+        if (!LINKED || i != first) fetch(s, w, up, row, i, n);
         bp_wait_inputs();
 #pragma unroll
         for (int k = 0; k < BP_DEPTH; k++) {
@@ -164,7 +191,7 @@ static __device__ __forceinline__ void store_codes(const gating &g, uint32_t row
         }
     }
 }
-#else
+#elif !BP_SUM
 static __device__ __forceinline__ void store(const matrix &m, const matrix &, const gating &, uint32_t n_tokens,
                                              uint32_t expert, bool absent, uint32_t row, uint32_t, const float *mine) {
 #pragma unroll
@@ -179,7 +206,7 @@ static __device__ __forceinline__ void store(const matrix &m, const matrix &, co
 
 template <int TYPE> static __device__ __forceinline__ void run(matrix m, const matrix &up, const gating &g, input in,
                                                                uint32_t block, const int *ids, uint32_t n_used,
-                                                               uint32_t n_expert, uint32_t pair) {
+                                                               uint32_t n_expert, uint32_t pair, const norm_links &links) {
     typedef typename source_of<TYPE>::type source;
     const uint32_t group = threadIdx.x / 32 / BP_SPLIT, n = in.n_in / source::VALUES, first_row = block * BLOCK_ROWS;
     const uint64_t n_blocks = (uint64_t)n_expert * m.rows * (in.n_in / 32);
@@ -196,6 +223,13 @@ template <int TYPE> static __device__ __forceinline__ void run(matrix m, const m
     in.token = pair / n_used;
     m.out += (uint64_t)pair * m.rows;
 #endif
+#if BP_NORM
+    mean_square<BP_NORM, BP_WARPS> square;
+#if !BP_EXACT
+    extern __shared__ uint4 rounded[]; /* n_in codes, n_in / 32 scales */
+    float2 *const rounded_scales = (float2 *)((uint8_t *)rounded + in.n_in);
+#endif
+#endif
 #pragma unroll 1
     for (int step = 0; step < BP_STEPS; step++) {
         uint32_t in_block = (step * GROUPS + group) * RESULTS, row = first_row + in_block, begin[BP_ROWS];
@@ -205,11 +239,54 @@ template <int TYPE> static __device__ __forceinline__ void run(matrix m, const m
             begin[r] = (expert * m.rows + (k < m.rows ? k : m.rows - 1)) * n;
         }
         float sum[BP_ROWS][BP_TOKENS], mine[KEPT];
-        dot_rows<source>(w, w_up, begin, in, threadIdx.x / 32 % BP_SPLIT, sum);
+        source s[BP_DEPTH][BP_ROWS];
+        const uint32_t part = threadIdx.x / 32 % BP_SPLIT;
+#if LINKED
+        if (part * BP_DEPTH * 32 < n) fetch(s, w, w_up, begin, part * BP_DEPTH * 32, n);
+        bp_wait_inputs();
+#endif
+#if BP_NORM
+        if (step == 0) {
+            square.load(links);
+#if !BP_EXACT
+            square.join();
+            round_row((const float4 *)in.x, in.n_in, (int8_t *)rounded, rounded_scales);
+            in.x = rounded, in.scales = rounded_scales;
+#endif
+        }
+#endif
+#if BP_SUM
+        const uint32_t mine_at = row + (threadIdx.x & 31);
+        const bool has = (threadIdx.x & 31) < RESULTS, there = has && mine_at < m.rows;
+        const float residual = there ? links.residual[mine_at] : 0, scale = there && links.weight ? links.weight[mine_at] : 1;
+#endif
+        dot_rows<source>(s, w, w_up, begin, in, part, sum);
         bp_wait_inputs();
         combine(sum, mine);
-        if (threadIdx.x / 32 % BP_SPLIT == 0) store(m, up, g, in.n_tokens, expert, absent, row, in_block, mine);
+#if BP_NORM
+#if BP_EXACT
+        if (step == 0) {
+            square.join();
+            __syncthreads();
+        }
+#endif
+        const float by = square.factor(links, in.n_in);
+#pragma unroll
+        for (int k = 0; k < KEPT; k++) mine[k] *= by;
+#endif
+#if BP_SUM
+        (void)expert, (void)absent, (void)g;
+        if (part == 0 && has) {
+            const float v = mine[0] + (there && m.bias ? m.bias[mine_at] : 0);
+            linked_rows<BLOCK_ROWS>::store(links, m.out, mine_at, in_block + (threadIdx.x & 31), there, v, residual, scale);
+        }
+#else
+        if (part == 0) store(m, up, g, in.n_tokens, expert, absent, row, in_block, mine);
+#endif
     }
+#if BP_SUM
+    linked_rows<BLOCK_ROWS>::finish(links, block);
+#endif
 #if BP_GLU
     if (g.codes) store_codes(g, m.rows, first_row, BP_EXPERTS ? pair : in.token, in.n_tokens);
     if (BP_EXPERTS) __syncthreads();
@@ -217,11 +294,27 @@ template <int TYPE> static __device__ __forceinline__ void run(matrix m, const m
 }
 
 /* n_used: pairs that share a token of x (1: each has its own); tokens: with BP_EXPERTS the pairs. */
-extern "C" __global__ void __launch_bounds__(32 * BP_WARPS)
+#if BP_NORM && BP_GLU && !BP_EXACT
+#define BOUNDS __launch_bounds__(32 * BP_WARPS, 32 / BP_WARPS) /* a wave is to have as many blocks as without the norm */
+#else
+#define BOUNDS __launch_bounds__(32 * BP_WARPS)
+#endif
+
+extern "C" __global__ void BOUNDS
     gemv(const void *x, const float2 *scales, bp_size tokens, int n_in, const uint8_t *weight_a, const float *bias_a,
          float *out_a, int rows_a, const uint8_t *weight_b, const float *bias_b, float *out_b, int rows_b,
          const uint8_t *weight_c, const float *bias_c, float *out_c, int rows_c, const int *ids, int n_used,
-         int n_expert, uint8_t *glu_codes, float2 *glu_scales, int glu_f, float glu_limit, float glu_plus) {
+         int n_expert, uint8_t *glu_codes, float2 *glu_scales, int glu_f, float glu_limit, float glu_plus
+#if LINKED
+         , const float *squares, int n_squares, float eps, const float *residual, const float *norm_weight, float *sum,
+         float *squares_out
+#endif
+    ) {
+#if LINKED
+    const norm_links links = { squares, n_squares, eps, residual, norm_weight, sum, squares_out };
+#else
+    const norm_links links = {};
+#endif
     const matrix a = { weight_a, bias_a, out_a, (uint32_t)rows_a }, b = { weight_b, bias_b, out_b, (uint32_t)rows_b };
     const matrix c = { weight_c, bias_c, out_c, (uint32_t)rows_c };
     const gating g = { glu_codes, glu_scales, (uint32_t)glu_f, glu_limit, glu_plus };
@@ -238,20 +331,20 @@ extern "C" __global__ void __launch_bounds__(32 * BP_WARPS)
     (void)blocks_a, (void)blocks_b, (void)c;
     const uint32_t pairs = bp_get(tokens);
     for (uint32_t pair = blockIdx.y; pair < pairs; pair += gridDim.y)
-        run<BP_TYPE_A>(a, b, g, in, k, ids, n_used, n_expert, pair);
+        run<BP_TYPE_A>(a, b, g, in, k, ids, n_used, n_expert, pair, links);
 #elif BP_GLU
     (void)blocks_a, (void)blocks_b, (void)c;
-    run<BP_TYPE_A>(a, b, g, in, k, ids, n_used, n_expert, 0);
+    run<BP_TYPE_A>(a, b, g, in, k, ids, n_used, n_expert, 0, links);
 #elif BP_TYPE_A == BP_TYPE_B && BP_TYPE_B == BP_TYPE_C
     matrix m = a;
     if (k >= blocks_a) {
         k -= blocks_a, m = b;
         if (k >= blocks_b) k -= blocks_b, m = c;
     }
-    run<BP_TYPE_A>(m, b, g, in, k, ids, n_used, n_expert, 0);
+    run<BP_TYPE_A>(m, b, g, in, k, ids, n_used, n_expert, 0, links);
 #else
-    if (k < blocks_a) run<BP_TYPE_A>(a, b, g, in, k, ids, n_used, n_expert, 0);
-    else if (k < blocks_a + blocks_b) run<BP_TYPE_B>(b, b, g, in, k - blocks_a, ids, n_used, n_expert, 0);
-    else run<BP_TYPE_C>(c, b, g, in, k - blocks_a - blocks_b, ids, n_used, n_expert, 0);
+    if (k < blocks_a) run<BP_TYPE_A>(a, b, g, in, k, ids, n_used, n_expert, 0, links);
+    else if (k < blocks_a + blocks_b) run<BP_TYPE_B>(b, b, g, in, k - blocks_a, ids, n_used, n_expert, 0, links);
+    else run<BP_TYPE_C>(c, b, g, in, k - blocks_a - blocks_b, ids, n_used, n_expert, 0, links);
 #endif
 }

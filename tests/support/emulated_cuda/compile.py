@@ -21,7 +21,7 @@ for path in glob.glob(os.path.join(folder, "**", "*.*"), recursive=True):
         file.write(prepare(text))
 with open(os.path.join(folder, name), encoding="utf-8") as file:
     source = file.read()
-kernels = re.findall(r"__global__\s+void\s+(?:__launch_bounds__\([^)]*\)\s*)?(\w+)\s*\(", re.sub(r"//.*", "", source))
+kernels = re.findall(r"__global__\s+void\s+(?:BOUNDS\s+|__launch_bounds__\([^)]*\)\s*)?(\w+)\s*\(", re.sub(r"//.*", "", source))
 with open(os.path.join(folder, "whole.cpp"), "w", encoding="utf-8") as file:
     file.write(f'#include "{HERE}/emulate.h"\n#include "{name}"\n')
     file.writelines(f"BP_EM_KERNEL({kernel})\n" for kernel in kernels)
