@@ -12,8 +12,10 @@ from engine import FIXTURES, check, command, finish  # noqa: E402
 # Keys with a default that files count on; what happens without them is an answer, or an error about tensors.
 OPTIONAL = ("vocab_size", "rope.", "attention.causal", "pooling_type", "attention.key_length", "attention.value_length",
             "attention.head_count_kv", "expert_", "attention.recurrent_layers", "full_attention_interval", "ssm.dt_b_c_rms",
-            "classifier.", "hidden_activation", "attention.sliding_window_pattern")
+            "classifier.", "hidden_activation", "attention.sliding_window_pattern", "attention.scale", "embedding_scale",
+            "residual_scale")
 TENSORS = {"output.weight"}  # the same: tied to the embedding
+KEYS = {"modern-bert.attention.sliding_window"}  # the same, in these architectures alone
 UNREAD = {"modern-bert.attention.layer_norm_rms_epsilon"}
 
 
@@ -58,7 +60,7 @@ for folder in ("recurrent", "embed"):
         for name in keys + tensors:
             done = run(folder, without(whole, name))
             label = f"{os.path.basename(path)} without {name}"
-            if name in TENSORS | UNREAD or (name in keys and name[len(arch):].startswith(OPTIONAL)):
+            if name in TENSORS | KEYS | UNREAD or (name in keys and name[len(arch):].startswith(OPTIONAL)):
                 check(label + " does not crash", done.returncode in (0, 1), done.stderr)
                 continue
             last = done.stderr.strip().split("\n")[-1]

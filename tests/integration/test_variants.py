@@ -16,6 +16,7 @@ except ImportError:
 
 TOLERANCE = 5e-5  # of the logits' standard deviation
 EXACT = ini("[engine]\nbackend = cpu\n[model]\ncache_type = f32\n[backend.cpu]\nactivations = f32\n")
+TEXT = ",".join(str(i * 37 % 300) for i in range(48))
 FOLDER = tempfile.TemporaryDirectory()
 
 
@@ -33,6 +34,30 @@ def same(name, what, keys=None, tensors=None):
     got = json_of("llm-logits", "--config", EXACT, "-m", target, "--tokens", ",".join(map(str, case["tokens"])), "--chunk", 7)["logits"]
     worst = max(abs(a - b) for a, b in zip(got, case["logits_last"])) / (case.get("logits_std") or wanted["logits_std"])
     check(f"{name}: {what}", worst <= TOLERANCE, f"off by {worst:.2e}")
+
+
+def alike(name, what, one, other):
+    """Two ways to write a model down, each (keys, tensors), whose logits must be equal."""
+    rows = []
+    for keys, tensors in (one, other):
+        target = os.path.join(FOLDER.name, "model.gguf")
+        rewrite(path_of(name), target, keys, tensors)
+        rows.append(json_of("llm-logits", "--config", EXACT, "-m", target, "--tokens", TEXT, "--all")["logits"])
+    check(f"{name}: {what}", rows[0] == rows[1])
+
+
+def without(part):
+    def change(arrays):
+        for name in [n for n in arrays if part in n]:
+            del arrays[name]
+    return change
+
+
+def zeroed(part):
+    def change(arrays):
+        for name in [n for n in arrays if part in n]:
+            arrays[name] = np.zeros_like(arrays[name])
+    return change
 
 
 def expanded_latents(arrays):
@@ -89,6 +114,14 @@ same("qwen3next", "the interval of full attention alone", {"qwen3next.attention.
 same("lfm2", "the output's norm under its usual name", tensors=lambda arrays: arrays.update({"output_norm.weight": arrays.pop("token_embd_norm.weight")}))
 same("glm4moe", "a layer that drafts tokens", {"glm4moe.block_count": 3, "glm4moe.nextn_predict_layers": 1},
      lambda arrays: arrays.update({"blk.2.nextn.enorm.weight": np.ones(32, dtype=np.float32)}))
+
+for model in ("qwen2", "qwen2moe", "gpt_oss", "phi2"):
+    for part in "qkv":
+        alike(model, f"no biases of {part}", (None, without(f"attn_{part}.bias")), (None, zeroed(f"attn_{part}.bias")))
+alike("gemma3", "no window", ({"gemma3.attention.sliding_window": None}, None),
+      ({"gemma3.attention.sliding_window": 64, "gemma3.rope.freq_base_swa": 1e6}, None))
+alike("granite", "no multipliers", ({f"granite.{key}": None for key in ("embedding_scale", "residual_scale", "attention.scale")}, None),
+      ({"granite.embedding_scale": 1.0, "granite.residual_scale": 1.0, "granite.attention.scale": 0.25}, None))
 
 target = os.path.join(FOLDER.name, "model.gguf")
 rewrite(path_of("qwen2"), target, tensors=lambda arrays: arrays.update({"blk.0.strange.weight": np.zeros((2, 4), dtype=np.float32)}))

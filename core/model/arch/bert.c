@@ -4,15 +4,11 @@
 #include "core/model/families.h"
 #include "core/model/model_blocks.h"
 
-static void need_biases(bp_decoder *d) { d->attention.qkv_bias = d->attention.output_bias = true; }
-
 void bp_read_bert(bp_model *m) {
     bp_decoder *d = &m->decoder;
     bp_read_bert_like(m, BP_ROPE_NONE);
-    need_biases(d);
     d->learned_positions = true;
     d->ffn = BP_FFN_PLAIN;
-    d->ffn_bias = true;
 }
 
 void bp_read_nomic_bert(bp_model *m) {
@@ -25,12 +21,18 @@ void bp_read_nomic_bert(bp_model *m) {
 void bp_read_jina_bert_v2(bp_model *m) {
     bp_decoder *d = &m->decoder;
     bp_read_bert_like(m, BP_ROPE_NONE);
-    need_biases(d);
     d->attention.alibi = bp_float_or(m, "attention.max_alibi_bias", 8);
     d->attention.qk_norm = BP_QK_NORM_ROW;
     d->attention.qk_norm_kind = BP_NORM_LAYER;
     d->attention.qk_norm_optional = true;
     d->ffn = bp_has_weight(m, 0, "ffn_gate.weight") ? BP_FFN_GATED : BP_FFN_FUSED; /* older files have the two apart */
+}
+
+/* Whether there are token types: models without them have neither the tensor nor a number of them. */
+static bool has_types(const bp_model *m) {
+    int64_t n = 0;
+    bp_gguf_int(bp_gguf_find(m->file, "tokenizer.ggml.token_type_count"), 0, &n);
+    return n > 0 || bp_has_weight(m, -1, "token_types.weight");
 }
 
 /* Row 0 of the token types, which all tokens are of: [n_embd]. */
@@ -46,7 +48,8 @@ static uint32_t embedding(const bp_model *m, bp_builder *b, const bp_graph_input
     uint32_t x = bp_embed_rows(b, bp_weight(m, b, -1, "token_embd.weight", n, m->hp.n_vocab, 0), in->tokens, 1);
     if (m->decoder.learned_positions)
         x = bp_add(b, x, bp_embed_rows(b, bp_weight(m, b, -1, "position_embd.weight", n, m->hp.n_context, 0), in->positions, 1));
-    return bp_norm_block(m, b, -1, "token_embd_norm", bp_add(b, x, first_type(m, b)), n);
+    if (has_types(m)) x = bp_add(b, x, first_type(m, b));
+    return bp_norm_block(m, b, -1, "token_embd_norm", x, n);
 }
 
 uint32_t bp_build_bert(const bp_model *m, bp_builder *b, const bp_graph_inputs *in) {

@@ -33,7 +33,7 @@ void bp_read_gemma2(bp_model *m) {
 
 void bp_read_gemma3(bp_model *m) {
     bp_read_gemma(m);
-    bp_read_windows(m, 6, -1);
+    bp_read_windows(m, 6, m->decoder.bidirectional ? -1 : 0);
     m->decoder.attn_post_norm = "post_attention_norm";
     m->decoder.ffn_post_norm = "post_ffw_norm";
     m->decoder.attention.qk_norm = BP_QK_NORM_HEAD;
@@ -43,7 +43,7 @@ void bp_read_gemma3(bp_model *m) {
     const float base = bp_window_rope_base(m);
     for (int64_t i = 0; m->hp.layer && i < m->hp.n_layer; i++) {
         bp_layer *l = &m->hp.layer[i];
-        if (!l->windowed) continue;
+        if (!l->window) continue;
         l->rope.base = base;
         l->rope.freq_scale = 1; /* scaling is the full layers' alone */
     }

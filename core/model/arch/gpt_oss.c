@@ -10,7 +10,7 @@ void bp_read_gpt_oss(bp_model *m) {
     bp_need_int(m, "expert_feed_forward_length", 1, BP_MAX_WIDTH);
     bp_read_experts(m, m->hp.n_ff, BP_GATING_SOFTMAX_CHOSEN, false);
     d->ffn_norm = "post_attention_norm";
-    d->untied = d->attention.qkv_bias = d->attention.output_bias = d->attention.sinks = true;
+    d->untied = d->attention.output_bias = d->attention.sinks = true;
     d->experts.router_bias = d->experts.bias = true;
     d->experts.glu = (bp_glu_params){ .f = BP_ACT_GELU_QUICK, .limit = 7, .up_bias = 1 };
 }

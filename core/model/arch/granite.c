@@ -9,9 +9,8 @@ enum { MINICPM_BASE_WIDTH = 256 };
 void bp_read_granite(bp_model *m) {
     bp_decoder *d = &m->decoder;
     bp_read_llama_like(m, BP_ROPE_ADJACENT);
-    d->embedding_scale = bp_need_float(m, "embedding_scale");
-    d->residual_scale = bp_need_float(m, "residual_scale");
-    d->attention.scale = bp_need_float(m, "attention.scale");
+    d->embedding_scale = bp_float_or(m, "embedding_scale", 1);
+    d->residual_scale = bp_float_or(m, "residual_scale", 1);
     d->logit_scale = 1 / bp_need_float(m, "logit_scale");
 }
 

@@ -11,6 +11,6 @@ void bp_read_hunyuan_dense(bp_model *m) {
 void bp_read_hunyuan_moe(bp_model *m) {
     bp_read_hunyuan_dense(m);
     bp_need_int(m, "expert_count", 1, BP_MAX_EXPERTS);
-    bp_need_int(m, "expert_shared_feed_forward_length", 1, BP_MAX_WIDTH);
     bp_read_experts(m, m->hp.n_ff, BP_GATING_SOFTMAX, true);
+    if (!m->decoder.experts.n_ff_shared) m->decoder.experts.n_ff_shared = m->hp.n_ff;
 }

@@ -15,11 +15,11 @@ void bp_read_modern_bert(bp_model *m) {
     d->ffn = BP_FFN_FUSED;
     bp_read_common(m, BP_ROPE_HALVES);
     const int64_t period = bp_int_or(m, "attention.sliding_window_pattern", 3, 1, BP_MAX_LAYERS);
-    const int64_t window = bp_need_int(m, "attention.sliding_window", 1, INT32_MAX);
+    const int64_t window = bp_int_or(m, "attention.sliding_window", 0, 0, INT32_MAX);
     const float base = bp_window_rope_base(m);
     for (int64_t i = 0; m->hp.layer && i < m->hp.n_layer; i++) {
         bp_layer *l = &m->hp.layer[i];
-        l->windowed = i % period != 0;
+        l->windowed = window && i % period != 0;
         if (!l->windowed) continue;
         l->window = (uint32_t)window;
         l->rope.base = base;

@@ -8,6 +8,6 @@ void bp_read_phi2(bp_model *m) {
     bp_decoder *d = &m->decoder;
     bp_read_gpt_like(m, BP_ROPE_HALVES, BP_ACT_GELU_TANH);
     d->parallel = d->norm_bias = d->ffn_bias = d->untied = d->output_bias = true;
-    d->attention.qkv_bias = d->attention.output_bias = true;
+    d->attention.output_bias = true;
     d->ffn_norm = NULL;
 }

@@ -3,10 +3,7 @@
 #include "core/base/size.h"
 #include "core/model/families.h"
 
-void bp_read_qwen2(bp_model *m) {
-    bp_read_llama_like(m, BP_ROPE_HALVES);
-    m->decoder.attention.qkv_bias = true;
-}
+void bp_read_qwen2(bp_model *m) { bp_read_llama_like(m, BP_ROPE_HALVES); }
 
 void bp_read_qwen2moe(bp_model *m) {
     bp_read_qwen2(m);
