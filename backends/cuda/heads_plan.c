@@ -85,7 +85,7 @@ static bool caches_fit(const cuda_node *w, const bp_rope_params *r) {
     return r->head_dim == k->n[0] && r->head_dim <= WIDEST && k->n[1] == v->n[1] && k->n[3] == v->n[3];
 }
 
-/* n: the norm or the rope of the queries, whose input is there. */
+/* n: the norm or the rope of the queries, whose input is there; not those of the keys, though they look alike. */
 static bool find_group(const cuda_plan *p, const cuda_node *n, head_group *g) {
     *g = (head_group){ .q = n };
     if (n->op == BP_OP_RMS_NORM) {
@@ -95,7 +95,7 @@ static bool find_group(const cuda_plan *p, const cuda_node *n, head_group *g) {
     }
     g->write = find_write(p, g->q);
     g->k = g->write ? find_maker(p, n->index + 1, g->write->index, g->write->in[0]) : NULL;
-    if (!g->k || !same_rope(g->q, g->k) || !caches_fit(g->write, &g->q->params.rope)) return false;
+    if (!g->k || g->k == g->q || !same_rope(g->q, g->k) || !caches_fit(g->write, &g->q->params.rope)) return false;
     const cuda_tensor *keys = g->k->in[0];
     if (!cuda_available(p, keys)) {
         g->k_norm = find_maker(p, n->index + 1, g->k->index, keys);
