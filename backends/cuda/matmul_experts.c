@@ -84,6 +84,26 @@ static void plan_float(cuda_plan *p, const cuda_node *n) {
     l->grid[1] = (cuda_extent){ .times = block_count(n, FLOAT_PAIRS) };
 }
 
+/* Where experts_half's arguments stand. */
+enum { EXPERTS_OUT = 7, EXPERTS_HALVES, EXPERTS_BF16 };
+
+cuda_tensor *matmul_experts_halves(cuda_plan *p, const cuda_node *n, cuda_tensor *x, uint32_t form) {
+    for (uint32_t i = 0; i < p->n_launches; i++) {
+        cuda_launch *l = &p->launches[i];
+        if (!l->source || strcmp(l->source, "experts_half.cu") || l->args[EXPERTS_OUT].tensor != x) continue;
+        cuda_tensor *made = l->args[EXPERTS_HALVES].tensor;
+        if (made || !strstr(l->options, "-DBP_GLU=1"))
+            return l->args[EXPERTS_BF16].number.i == (form == BP_TYPE_BF16) ? made : NULL;
+        cuda_tensor *to = cuda_scratch(p, (uint64_t)x->n[0] * (uint64_t)cuda_rows(x) * 2);
+        if (!to) return x;
+        l->args[EXPERTS_HALVES] = (cuda_arg){ .kind = CUDA_ARG_WRITE, .tensor = to };
+        l->args[EXPERTS_BF16].number.i = form == BP_TYPE_BF16;
+        if (cuda_private_to(p, x, n)) l->args[EXPERTS_OUT].kind = CUDA_ARG_NULL;
+        return to;
+    }
+    return NULL;
+}
+
 /* Small tiles where experts have few pairs each: they take fewer registers, so that more loads are under way. */
 static int half_pairs(const cuda_node *n) { return pair_count(n->in[2]) > 16 * n->in[0]->n[2] ? 64 : 32; }
 
@@ -108,7 +128,9 @@ static void plan_half(cuda_plan *p, const cuda_node *n, const cuda_node *up, con
     cuda_arg_read(l, x);
     cuda_arg_read(l, pairs.order);
     cuda_arg_read(l, pairs.tiles);
-    cuda_arg_write(l, glu ? glu->out[0] : n->out[0]);
+    cuda_arg_write(l, glu ? glu->out[0] : n->out[0]); /* EXPERTS_OUT */
+    cuda_arg_write(l, NULL);                          /* EXPERTS_HALVES: matmul_experts_halves */
+    cuda_arg_int(l, 0);
     cuda_arg_int(l, (int32_t)w->n[0]);
     cuda_arg_int(l, (int32_t)w->n[1]);
     cuda_arg_int(l, (int32_t)w->n[2]);

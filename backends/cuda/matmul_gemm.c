@@ -32,6 +32,7 @@ cuda_tensor *matmul_convert(cuda_plan *p, const cuda_node *n, uint32_t form) {
     if (form == BP_TYPE_F32) return x;
     snprintf(options, sizeof options, "-DBP_TO=%u", form);
     cuda_tensor *made = converted(p, x, options);
+    if (!made) made = matmul_experts_halves(p, n, x, form);
     if (made) return made;
     cuda_tensor *to = cuda_scratch(p, (uint64_t)x->n[0] * (uint64_t)cuda_rows(x) * 2);
     if (!to) return x;

@@ -50,6 +50,9 @@ void matmul_rows(cuda_plan *p, const cuda_node *n);
 /* A product of many tokens with experts, and, where it can, those that it is gated with. False: it stays to be done
  * pair by pair (few tokens, or results that may not depend on their number). */
 bool matmul_experts(cuda_plan *p, const cuda_node *n);
+/* x, which n reads, in `form` (F16, BF16) by the launch that makes it, which leaves out x itself where n alone reads it.
+ * NULL: that launch cannot. */
+cuda_tensor *matmul_experts_halves(cuda_plan *p, const cuda_node *n, cuda_tensor *x, uint32_t form);
 
 /* The type that weight and activations of many tokens are multiplied in: F32, F16 or BF16. */
 uint32_t matmul_form(const cuda_plan *p, const cuda_tensor *w);

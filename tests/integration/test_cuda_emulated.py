@@ -34,14 +34,14 @@ def logits(config, model, tokens, *more, **env):
     return run("llm-logits", "--config", config, "-m", model, "--tokens", ",".join(map(str, tokens)), "--all", *more, **env)
 
 
-def golden(model, cases, chunks, config, label, tolerance):
+def golden(model, cases, chunks, config, label, tolerance, **env):
     with open(model[:-5] + ".json", encoding="utf-8") as file:
         wanted = json.load(file)
-    for index, case in enumerate(wanted["cases"][:cases]):
+    for index, case in list(enumerate(wanted["cases"]))[cases if isinstance(cases, slice) else slice(cases)]:
         std = case.get("logits_std") or wanted["logits_std"]
         for chunk in chunks:
             name = f"{os.path.basename(model)} {label} case {index} chunk {chunk}"
-            done = logits(config, model, case["tokens"], "--chunk", str(chunk))
+            done = logits(config, model, case["tokens"], "--chunk", str(chunk), **env)
             if done.returncode:
                 check(name, False, done.stderr[-300:])
                 continue
@@ -80,6 +80,10 @@ def main():
     golden(MODEL, 1, (0, 1), settings(), "f32", 1e-4)
     golden(MODEL, 1, (0,), settings(graphs="always"), "graphs", 1e-4)
     golden(MODEL, 1, (0, 1), settings(activations="q8"), "q8", 1e-2)
+    prompts = slice(2, 3)  # the longest: pairs of its tokens and their experts are grouped
+    for name, activations, tolerance in (("qwen3moe", "f32", 1e-4), ("gpt_oss_mxfp4", "q8", 1e-2)):
+        golden(os.path.join(FIXTURES, "golden", name + ".gguf"), prompts, (0,), settings(activations=activations),
+               f"{activations}, tensor cores", tolerance, EMULATED_CUDA_CAPABILITY="80")
     says("out of memory is told", logits(settings(), MODEL, [1], "--context", "60000", "--layers", "all", EMULATED_CUDA_MEMORY="1"), "out of memory")
     says("a card that is too small leaves layers to the processor", logits(settings(), MODEL, [1], "--context", "60000",
                                                                           EMULATED_CUDA_MEMORY="1"), "run on cpu", status=0)

@@ -19,14 +19,16 @@ typedef pieces<BP_TYPE> weights;
 enum {
     PAIRS = BP_PAIRS, COLUMNS = PAIRS / 8, THREADS = 128,
     RESULTS = BP_GLU ? 16 : 32, /* rows of the output a warp makes */
+    BLOCK_ROWS = 4 * RESULTS, PITCH = 4 * 32 + 4,
     STAGES = 3, ROW_BYTES = 2 * SPAN, STAGE_BYTES = PAIRS * ROW_BYTES,
-    BLOCKS = PAIRS == 64 && sizeof(weights) > 64 ? 2 : 3 /* a multiprocessor: wide weights take more registers */
+    BLOCKS = PAIRS == 64 && weights::BITS >= 8 ? 2 : 3 /* a multiprocessor: wide weights take more registers */
 };
 
 struct output {
-    float *out;
+    float *out;           /* [rows, pairs]; NULL: only halves are wanted */
+    uint16_t *halves;     /* NULL, or the same as halves (BP_GLU; half_bf16: bfloat16) */
     const float *bias, *bias_up; /* NULL, or [rows, n_expert] */
-    int rows, f;
+    int rows, f, half_bf16;
     float limit, up_plus;
 };
 
@@ -35,22 +37,18 @@ static __device__ __forceinline__ uint32_t place(uint32_t n, uint32_t pos) {
     return n * ROW_BYTES + ((pos ^ (n & 1) << 2) << 4);
 }
 
-/* Inputs [k, k + SPAN) of the tile's rows of x. pos 4 j + q: the chunk that lane q multiplies in steps 2 j, 2 j + 1. */
-static __device__ __forceinline__ void fetch(uint32_t to, const uint16_t *x, const int *source, int columns, int n_in,
-                                             int k) {
-    const int pos = threadIdx.x % 16, chunk = weights::INTERLEAVED ? pos : pos % 4 * 4 + pos / 4, at = k + 8 * chunk;
-    const bool there = at < n_in;
+/* A thread's chunks of a stage: one of the rows thread / 16 + 8 j, j < columns. `at`: bytes into the row. */
+static __device__ __forceinline__ void fetch(uint32_t to, const uint64_t *rows, int columns, uint32_t at, bool there) {
+    const uint32_t inside = there ? at : 0;
 #pragma unroll
-    for (int j = 0; j < PAIRS / 8; j++) {
-        const int n = threadIdx.x / 16 + 8 * j;
-        if (j < columns) copy16(to + place(n, pos), x + (uint64_t)source[n] * n_in + (there ? at : 0), there);
+    for (int j = 0; j < COLUMNS; j++) {
+        if (j < columns) copy16(to + j * 8 * ROW_BYTES, (const void *)(uintptr_t)(rows[8 * j] + inside), there);
     }
 }
 
-/* SPAN inputs of 2 x 16 rows times the columns of a stage. */
-static __device__ __forceinline__ void multiply_span(float sum[2][COLUMNS][4], weights w[4], uint32_t stage,
-                                                     int columns) {
-    const uint32_t g = threadIdx.x % 32 / 4, q = threadIdx.x % 4;
+/* SPAN inputs of 2 x 16 rows times the columns of a stage; at: place(g, q) in it, of the others bits 6 and 7 are j. */
+static __device__ __forceinline__ void multiply_span(float sum[2][COLUMNS][4], weights w[4], uint32_t at, int columns) {
+    const uint32_t odd = at ^ 64;
 #pragma unroll
     for (int r = 0; r < 4; r++) w[r].ready();
 #pragma unroll
@@ -66,7 +64,7 @@ static __device__ __forceinline__ void multiply_span(float sum[2][COLUMNS][4], w
 #pragma unroll
         for (int c = 0; c < COLUMNS; c++) {
             if (c < columns) {
-                const uint4 b = load_shared16(stage + place(8 * c + g, 4 * j + q));
+                const uint4 b = load_shared16((j % 2 ? odd : at) + j / 2 * 128 + c * 8 * ROW_BYTES);
                 multiply<weights::BF16>(sum[0][c], a[0][0], b.x, b.y);
                 multiply<weights::BF16>(sum[1][c], a[0][1], b.x, b.y);
                 multiply<weights::BF16>(sum[0][c], a[1][0], b.z, b.w);
@@ -76,42 +74,59 @@ static __device__ __forceinline__ void multiply_span(float sum[2][COLUMNS][4], w
     }
 }
 
-/* What to store for one row of one pair; a and b: of the two tiles of 16 rows (gate and up). */
-[[maybe_unused]] static __device__ __forceinline__ float gated(const output &o, float a, float b, uint32_t at) {
+#if BP_GLU
+static __device__ __forceinline__ float gated(const output &o, float a, float b, uint32_t at) {
     if (o.bias) a += o.bias[at];
     if (o.bias_up) b += o.bias_up[at];
     if (o.limit > 0) a = fminf(a, o.limit), b = fminf(fmaxf(b, -o.limit), o.limit);
     return bp_activate(o.f, a, 0, 0) * (b + o.up_plus);
 }
+#endif
 
-static __device__ __forceinline__ void store(const output &o, const float sum[2][COLUMNS][4], const int *pair,
-                                             int count, int row0, uint32_t first) {
-    const int g = threadIdx.x % 32 / 4, q = threadIdx.x % 4;
+static __device__ __forceinline__ void put(const output &o, uint64_t at, float v) {
+    if (o.out) o.out[at] = v;
+    if (!BP_GLU || !o.halves) return;
+    const float most = 65504.0f, within = fabsf(v) > most ? copysignf(most, v) : v;
+    o.halves[at] = o.half_bf16 ? bp_float_to_bf16(v) : bp_float_to_half(within);
+}
+
+/* Sums [pair][row of the block] in shared memory: a lane's fragments go there, and come back row by row. */
+static __device__ __forceinline__ void store(const output &o, const float sum[2][COLUMNS][4], float *room,
+                                             const int *pair, int count, uint32_t first) {
+    const int g = threadIdx.x % 32 / 4, q = threadIdx.x % 4, warp = threadIdx.x / 32;
+    copies_wait<0>();
+    __syncthreads();
 #pragma unroll
-    for (int i = 0; i < COLUMNS * 4; i++) {
-        const int c = i / 4, h = i % 4, n = 8 * c + 2 * q + h % 2, row = row0 + g + h / 2 * 8;
-        if (n >= count) continue;
-        float *to = o.out + (uint64_t)pair[n] * o.rows;
+    for (int i = 0; i < COLUMNS * 8; i++) {
+        const int m = i % 2, h = i / 2 % 4, c = i / 8, n = 8 * c + 2 * q + h % 2;
+        room[n * PITCH + 32 * warp + 16 * m + g + h / 2 * 8] = sum[m][c][h];
+    }
+    __syncthreads();
+#pragma unroll 1
+    for (int i = threadIdx.x; i < count * BLOCK_ROWS; i += THREADS) {
+        const int n = i / BLOCK_ROWS, r = i % BLOCK_ROWS, row = blockIdx.x * BLOCK_ROWS + r;
+        if (row >= o.rows) continue;
+        const uint64_t to = (uint64_t)pair[n] * o.rows + row;
 #if BP_GLU
-        if (row < o.rows) to[row] = gated(o, sum[0][c][h], sum[1][c][h], first + row);
+        const float *two = room + n * PITCH + r / 16 * 32 + r % 16;
+        put(o, to, gated(o, two[0], two[16], first + row));
 #else
-        if (row < o.rows) to[row] = sum[0][c][h] + (o.bias ? o.bias[first + row] : 0);
-        if (row + 16 < o.rows) to[row + 16] = sum[1][c][h] + (o.bias ? o.bias[first + row + 16] : 0);
+        put(o, to, room[n * PITCH + r] + (o.bias ? o.bias[first + row] : 0));
 #endif
     }
 }
 
 static __device__ __forceinline__ void store_zeros(const output &o, const int *pair, int count) {
-    for (int k = threadIdx.x; k < 4 * RESULTS * count; k += THREADS) {
-        const int row = blockIdx.x * 4 * RESULTS + k % (4 * RESULTS);
-        if (row < o.rows) o.out[(uint64_t)pair[k / (4 * RESULTS)] * o.rows + row] = 0;
+    for (int k = threadIdx.x; k < BLOCK_ROWS * count; k += THREADS) {
+        const int row = blockIdx.x * BLOCK_ROWS + k % BLOCK_ROWS;
+        if (row < o.rows) put(o, (uint64_t)pair[k / BLOCK_ROWS] * o.rows + row, 0);
     }
 }
 
 /* A tile of `count` pairs of one expert, whose rows begin at `first` of the weight's. */
 static __device__ __forceinline__ void product(const output &o, const bp_planes &w, const bp_planes &up,
-                                               const uint16_t *x, const int *pair, const int *source, uint32_t base,
-                                               int count, uint32_t first, int n_in) {
+                                               const int *pair, const uint64_t *source, uint8_t *stages, int count,
+                                               uint32_t first, int n_in) {
     const int row0 = (blockIdx.x * 4 + threadIdx.x / 32) * RESULTS, spans = (n_in + SPAN - 1) / SPAN;
     const int columns = (count + 7) / 8;
     uint32_t row[4]; /* of the lane */
@@ -124,55 +139,66 @@ static __device__ __forceinline__ void product(const output &o, const bp_planes 
     weights now[4];
 #pragma unroll
     for (int r = 0; r < 4; r++) now[r].load(BP_GLU && r >= 2 ? up : w, row[r], 0, n_in);
+    /* Which chunk of a row this thread fetches, and to where: chunk 4 j + q there is lane q's in steps 2 j, 2 j + 1. */
+    const uint32_t pos = threadIdx.x % 16, bytes = 2 * n_in, base = shared_address(stages);
+    const uint32_t to = base + place(threadIdx.x / 16, pos), end = base + STAGES * STAGE_BYTES;
+    const uint64_t *rows = source + threadIdx.x / 16;
+    uint32_t from = 16 * (weights::INTERLEAVED ? pos : pos % 4 * 4 + pos / 4);
 #pragma unroll
     for (int s = 0; s < STAGES - 1; s++) {
-        if (s < spans) fetch(base + s * STAGE_BYTES, x, source, columns, n_in, s * SPAN);
+        fetch(to + s * STAGE_BYTES, rows, columns, from, from < bytes);
         copies_commit();
+        from += ROW_BYTES;
     }
+    const uint32_t mine = place(threadIdx.x % 32 / 4, threadIdx.x % 4);
+    uint32_t at = base + mine, free = to + (STAGES - 1) * STAGE_BYTES;
 #pragma unroll 1
     for (int s = 0; s < spans; s++) {
         copies_wait<STAGES - 2>();
         __syncthreads();
-        const int ahead = s + STAGES - 1;
-        if (ahead < spans) fetch(base + ahead % STAGES * STAGE_BYTES, x, source, columns, n_in, ahead * SPAN);
+        fetch(free, rows, columns, from, from < bytes);
         copies_commit();
+        from += ROW_BYTES;
         weights next[4];
         if (s + 1 < spans) {
 #pragma unroll
             for (int r = 0; r < 4; r++) next[r].load(BP_GLU && r >= 2 ? up : w, row[r], (s + 1) * SPAN, n_in);
         }
-        multiply_span(sum, now, base + s % STAGES * STAGE_BYTES, columns);
+        multiply_span(sum, now, at, columns);
+        free = at + (to - base - mine); /* all have read this stage when the next span begins */
+        at = at + STAGE_BYTES < end ? at + STAGE_BYTES : base + mine;
 #pragma unroll
         for (int r = 0; r < 4; r++) now[r] = next[r];
     }
-    store(o, sum, pair, count, row0, first);
+    store(o, sum, (float *)stages, pair, count, first);
 }
 
-/* up, bias_up and the last three: with BP_GLU. */
+/* up, bias_up, halves and the last three: with BP_GLU. */
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
     experts_half(const uint8_t *weight, const uint8_t *weight_up, const float *bias, const float *bias_up,
-                 const uint16_t *x, const int *order, const int4 *tiles, float *out, int n_in, int rows, int n_expert,
-                 int n_used, int glu_f, float glu_limit, float glu_plus) {
+                 const uint16_t *x, const int *order, const int4 *tiles, float *out, uint16_t *halves, int half_bf16,
+                 int n_in, int rows, int n_expert, int n_used, int glu_f, float glu_limit, float glu_plus) {
     extern __shared__ __align__(128) uint8_t stages[];
-    __shared__ int pair[PAIRS], source[PAIRS];
+    __shared__ int pair[PAIRS];
+    __shared__ uint64_t source[PAIRS]; /* addresses of their rows of x */
     const uint64_t blocks = (uint64_t)n_expert * rows * (n_in / 32);
     const bp_planes w = planes_of<BP_TYPE>(weight, blocks), up = planes_of<BP_TYPE>(weight_up, blocks);
-    const output o = { out, bias, bias_up, rows, glu_f, glu_limit, glu_plus };
+    const output o = { out, halves, bias, bias_up, rows, glu_f, half_bf16, glu_limit, glu_plus };
     bp_wait_inputs();
     const int n_tiles = tiles[0].x;
     for (int i = blockIdx.y; i < n_tiles; i += gridDim.y) {
         const int4 tile = tiles[1 + i];
         if (threadIdx.x < PAIRS) {
             const int p = order[tile.y + (threadIdx.x < (uint32_t)tile.z ? threadIdx.x : 0)];
-            pair[threadIdx.x] = p, source[threadIdx.x] = p / n_used;
+            pair[threadIdx.x] = p;
+            source[threadIdx.x] = (uint64_t)(uintptr_t)(x + (uint64_t)(p / n_used) * n_in);
         }
         __syncthreads();
         if (tile.x < n_expert) {
-            product(o, w, up, x, pair, source, shared_address(stages), tile.z, (uint32_t)tile.x * rows, n_in);
+            product(o, w, up, pair, source, stages, tile.z, (uint32_t)tile.x * rows, n_in);
         } else {
             store_zeros(o, pair, tile.z);
         }
-        copies_wait<0>();
         __syncthreads();
     }
 }

@@ -3,7 +3,8 @@
  *                           row * (n_in / VALUES); lane 4 g + q has share q; shares past the row's end are rubbish
  *   ready()                 once, before take
  *   take(step, v)           values 4 step … 4 step + 3 as two pairs; step = 0 … 7
- * INTERLEAVED: share q is the 16-byte chunks q, q + 4, q + 8, q + 12 of the 128 inputs, else the q-th 32 of them.
+ * BITS: about those of a value as loaded. INTERLEAVED: share q is the 16-byte chunks q, q + 4, q + 8, q + 12 of the 128
+ * inputs, else the q-th 32 of them.
  * Values are halves, or bfloat16 where the weight is (BF16). Scales are rounded to halves, too. */
 #ifndef BP_EXPERTS_WEIGHT_CUH
 #define BP_EXPERTS_WEIGHT_CUH
@@ -17,7 +18,7 @@ enum { SPAN = 128 }; /* inputs at a time: 32 a lane, four lanes a row */
  * scale is 32 times as large for it, which keeps small ones out of the subnormals. */
 template <int TYPE> struct pieces {
     enum { INTERLEAVED = 0, BF16 = 0, VALUES = packed<TYPE>::VALUES, PARTS = 32 / VALUES, WORDS = VALUES / 4,
-           HALVES = packed<TYPE>::HALVES, MINIMUM = packed<TYPE>::MINIMUM };
+           HALVES = packed<TYPE>::HALVES, MINIMUM = packed<TYPE>::MINIMUM, BITS = VALUES == 16 ? 8 : 4 };
     packed<TYPE> p[PARTS];
     uint32_t at, c[8], s[PARTS * HALVES], m[PARTS * HALVES];
 
@@ -57,7 +58,7 @@ template <int TYPE> struct pieces {
 };
 
 template <int IS_BF16> struct plain_pieces {
-    enum { INTERLEAVED = 1, BF16 = IS_BF16 };
+    enum { INTERLEAVED = 1, BF16 = IS_BF16, BITS = 16 };
     uint4 q[4];
     __device__ __forceinline__ void load(const bp_planes &w, uint32_t row, uint32_t k, uint32_t n_in) {
         const uint64_t first = (uint64_t)row * (n_in / 8);
