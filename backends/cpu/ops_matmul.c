@@ -1,4 +1,4 @@
-/* ops_matmul: activations are prepared, then rows are multiplied. A thread begins with rows of its own; the second half of all
+/* ops_matmul: activations are prepared, then rows are multiplied. A thread begins with rows of its own; the last quarter of all
  * rows is taken in pieces by whoever is free, so that a thread that the machine holds up keeps nobody waiting. Which thread
  * makes a row changes nothing in it. */
 #include "backends/cpu/cpu.h"
@@ -16,11 +16,11 @@ typedef struct sharing {
 } sharing;
 
 static sharing share(int64_t n_out, int64_t n_tokens, uint32_t n_threads) {
-    const uint32_t steps = (uint32_t)((n_out + CPU_ROW_STEP - 1) / CPU_ROW_STEP), each = steps * 3 / 4 / n_threads;
+    const uint32_t steps = (uint32_t)((n_out + CPU_ROW_STEP - 1) / CPU_ROW_STEP), each = (uint32_t)((uint64_t)steps * 3 / 4 / n_threads);
     return (sharing){ steps, each, n_tokens > 8 ? 16 : 2 };
 }
 
-/* A quarter (for two threads) of what is left, never under `least` steps; false: nothing is left. */
+/* A quarter (of two threads) of what is left, never under `least` steps; false: nothing is left. */
 static bool take(atomic_uint *taken, sharing s, uint32_t n_threads, int64_t *first, int64_t *last) {
     const uint32_t shared = s.steps - s.each * n_threads;
     uint32_t at = atomic_load_explicit(taken, memory_order_relaxed), n;
