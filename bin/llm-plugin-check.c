@@ -9,11 +9,12 @@
 #include "core/conformance/check_run.h"
 #include "core/graph/op_name.h"
 
+enum { FAILED = 1, WRONG_USAGE = 2 };
 enum { FLAG_JSON, FLAG_BENCH, FLAG_OP, FLAG_SET, FLAG_COUNT };
 
 static int complain(const bp_error *error) {
     fprintf(stderr, "llm-plugin-check: %s\n", error->message);
-    return 1;
+    return FAILED;
 }
 
 /* "--set key=value": read as a line of the plugin's section. */
@@ -46,7 +47,7 @@ static int finish(bp_check_report *r, bool json) {
     bool ok = r->executed && !r->n_failed && !r->failed.failed;
     bp_text_free(&r->failed);
     bp_text_free(&r->skipped);
-    return ok ? 0 : 1;
+    return ok ? 0 : FAILED;
 }
 
 static int check(bp_config *config, const char *plugin, const bp_own_flag *own) {
@@ -56,7 +57,7 @@ static int check(bp_config *config, const char *plugin, const bp_own_flag *own) 
     uint32_t only = own[FLAG_OP].value ? op_by_name(own[FLAG_OP].value) : 0;
     if (own[FLAG_OP].value && !only) {
         fprintf(stderr, "llm-plugin-check: no op is named %s\n", own[FLAG_OP].value);
-        return 1;
+        return WRONG_USAGE;
     }
     if (bp_plugin_load(config, plugin, &backend, &error)) return complain(&error);
     if (own[FLAG_SET].value && set_key(config, backend->name, own[FLAG_SET].value, &error)) return complain(&error);
@@ -81,14 +82,14 @@ int main(int argc, char **argv) {
     if (argc < 2 || argv[1][0] == '-') {
         bp_config_help(argc > 1 && !strcmp(argv[1], "--help") ? stdout : stderr, "llm-plugin-check PLUGIN.so",
                        "Check a backend plugin against the interface and the ops.", own, FLAG_COUNT);
-        return argc > 1 && !strcmp(argv[1], "--help") ? 0 : 1;
+        return argc > 1 && !strcmp(argv[1], "--help") ? 0 : WRONG_USAGE;
     }
     char *plugin = argv[1], path[4096];
     snprintf(path, sizeof path, "%s%s", strchr(plugin, '/') || !strstr(plugin, ".so") ? "" : "./", plugin);
     argv[1] = argv[0];
     if (bp_config_new(&config, &error)) return complain(&error);
-    int code = bp_config_arguments(config, argc - 1, argv + 1, own, FLAG_COUNT, &error) ? complain(&error)
-                                                                                         : check(config, path, own);
+    bool understood = !bp_config_arguments(config, argc - 1, argv + 1, own, FLAG_COUNT, &error);
+    int code = understood ? check(config, path, own) : (complain(&error), WRONG_USAGE);
     bp_config_free(config);
     return code;
 }
