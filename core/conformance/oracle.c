@@ -66,9 +66,15 @@ double bp_oracle_activate(uint32_t f, double x, double low, double high) {
     }
 }
 
+/* Far below zero GELU is the difference of two terms of x / 2: the square of one; 0 for functions of one term. */
+static double energy_of(uint32_t f, double x) {
+    return f == BP_ACT_GELU_ERF || f == BP_ACT_GELU_TANH ? x / 2 * (x / 2) : 0;
+}
+
 static void oracle_each(bp_check_case *c) {
     const bp_check_value *x = bp_check_arg(c, 0);
-    double *y = bp_check_result(c, 0)->real;
+    bp_check_value *out = bp_check_result(c, 0);
+    double *y = out->real;
     const bp_activation_params *a = &c->params.activation;
     double cap = c->params.softcap.cap;
     for (int64_t j = 0; j < x->count; j++) {
@@ -76,6 +82,7 @@ static void oracle_each(bp_check_case *c) {
         if (c->op == BP_OP_SCALE) y[j] = v * c->params.scale.scale + c->params.scale.bias;
         else if (c->op == BP_OP_SOFTCAP) y[j] = cap * tanh(v / cap);
         else y[j] = bp_oracle_activate(a->f, v, a->low, a->high);
+        if (c->op == BP_OP_ACTIVATION) out->energy += energy_of(a->f, v);
     }
 }
 
@@ -90,7 +97,9 @@ static void oracle_glu(bp_check_case *c) {
             a = fmin(a, g->limit);
             b = fmin(fmax(b, -g->limit), g->limit);
         }
-        out->real[j] = bp_oracle_activate(g->f, a, 0, 0) * (b + g->up_bias);
+        b += g->up_bias;
+        out->real[j] = bp_oracle_activate(g->f, a, 0, 0) * b;
+        out->energy += energy_of(g->f, a) * b * b;
     }
 }
 
