@@ -4,8 +4,9 @@
 
 #include "backends/cuda/cuda_check.h"
 #include "backends/cuda/cuda_program.h"
+#include "backends/cuda/norm_plan.h"
 
-enum { THREADS = 256, BLOCK_LIMIT = 1 << 20 };
+enum { THREADS = 256, BLOCK_LIMIT = 1 << 20, FEW_ROWS = 16, ARGMAX_PART = 1024, ARGMAX_PARTS = 128 };
 
 static cuda_planner plan_embed, plan_scores, plan_softmax, plan_mix;
 static cuda_planner plan_binary, plan_unary, plan_glu, plan_reduce, plan_gather, plan_slice, plan_concat, plan_convert, plan_pool;
@@ -198,6 +199,7 @@ static void plan_reduce(cuda_plan *p, const cuda_node *n) {
 /* ---- Value by value ---- */
 
 static void plan_binary(cuda_plan *p, const cuda_node *n) {
+    if (n->op == BP_OP_ADD && cuda_plan_gathered_norm(p, n)) return;
     cuda_launch *l = over(p, n, "elementwise.cu", "binary", n->out[0]);
     set_options(p, l, "-DMUL=%u", n->op == BP_OP_MUL, 0);
     l->what = n->op == BP_OP_MUL ? "mul" : "add";
@@ -276,7 +278,27 @@ static void plan_top_k(cuda_plan *p, const cuda_node *n) {
     sizes(l, out);
 }
 
+/* Of few rows, with many blocks each. */
+static bool plan_argmax_parts(cuda_plan *p, const cuda_node *n) {
+    static const uint32_t none[FEW_ROWS];
+    const cuda_tensor *x = n->in[0];
+    const int64_t parts = (x->n[0] + ARGMAX_PART - 1) / ARGMAX_PART;
+    if (cuda_rows(x) > FEW_ROWS || parts < 2) return false;
+    cuda_launch *l = cuda_add(p, n, "argmax.cu", "argmax_parts", THREADS, "%s", "");
+    l->grid[0] = (cuda_extent){ .times = parts < ARGMAX_PARTS ? parts : ARGMAX_PARTS };
+    cuda_grid(l, 1, x, CUDA_ROWS, 1);
+    l->waits = true;
+    l->what = "argmax";
+    cuda_arg_read(l, n->in[0]);
+    cuda_arg_write(l, n->out[0]);
+    cuda_arg_write(l, cuda_scratch(p, FEW_ROWS * ARGMAX_PARTS * 8));
+    cuda_arg_update(l, cuda_constant(p, none, sizeof none));
+    sizes(l, n->in[0]);
+    return true;
+}
+
 static void plan_argmax(cuda_plan *p, const cuda_node *n) {
+    if (plan_argmax_parts(p, n)) return;
     cuda_launch *l = cuda_add(p, n, "select.cu", "argmax", 1024, "%s", "");
     l->grid[0] = (cuda_extent){ n->in[0], CUDA_ROWS, 1, 1, BLOCK_LIMIT };
     l->waits = true;

@@ -35,14 +35,50 @@ static void row_targets(cuda_plan *p, cuda_launch *l, const cuda_node *n) {
     cuda_arg_write(l, NULL);
 }
 
+static void row_numbers(cuda_launch *l, const cuda_node *n) {
+    cuda_arg_size(l, n->in[0], CUDA_ROWS);
+    cuda_arg_int(l, (int32_t)n->in[0]->n[0]);
+    cuda_arg_float(l, n->params.norm.eps);
+}
+
 static void plan_row(cuda_plan *p, const cuda_node *n) {
     cuda_launch *l = add_row(p, n, "norm_row");
     l->what = "rms_norm";
     for (int i = 0; i < 4; i++) cuda_arg_read(l, n->in[i]);
     row_targets(p, l, n);
+    row_numbers(l, n);
+    cuda_arg_read(l, NULL);
     cuda_arg_size(l, n->in[0], CUDA_ROWS);
-    cuda_arg_int(l, (int32_t)n->in[0]->n[0]);
-    cuda_arg_float(l, n->params.norm.eps);
+}
+
+/* ---- Of some rows of a sum ---- */
+
+static bool same_size(const cuda_tensor *a, const cuda_tensor *b) {
+    bool same = true;
+    for (int i = 0; i < BP_MAX_RANK; i++) same = same && a->n[i] == b->n[i] && a->varies[i] == b->varies[i];
+    return same;
+}
+
+bool cuda_plan_gathered_norm(cuda_plan *p, const cuda_node *add) {
+    if (cuda_reader_count(p, add->out[0]) != 1 || !same_size(add->in[0], add->in[1])) return false;
+    const cuda_node *gather = cuda_reader(p, add->out[0], 0);
+    if (gather->op != BP_OP_GATHER_ROWS || gather->in[0] != add->out[0] || cuda_planned(p, gather->index)) return false;
+    if (!cuda_private_to(p, add->out[0], gather) || cuda_reader_count(p, gather->out[0]) != 1) return false;
+    const cuda_node *n = cuda_reader(p, gather->out[0], 0);
+    if (cuda_planned(p, n->index) || n->in[0] != gather->out[0] || n->in[1] || n->out[1] || !whole_row(n)) return false;
+    if (!cuda_private_to(p, gather->out[0], n) || !cuda_available(p, gather->in[1])) return false;
+    cuda_claim(p, gather->index), cuda_claim(p, n->index);
+    cuda_launch *l = add_row(p, n, "norm_row");
+    l->what = "add_gather_norm";
+    l->node = add->index, l->n_nodes = 3;
+    cuda_arg_read(l, add->in[0]);
+    cuda_arg_read(l, add->in[1]);
+    for (int i = 2; i < 4; i++) cuda_arg_read(l, n->in[i]);
+    row_targets(p, l, n);
+    row_numbers(l, n);
+    cuda_arg_read(l, gather->in[1]);
+    cuda_arg_size(l, add->in[0], CUDA_ROWS);
+    return true;
 }
 
 /* ---- With the experts' sum before it ---- */

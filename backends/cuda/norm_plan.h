@@ -6,6 +6,8 @@
 
 /* True where the norm that alone reads what `combine` (COMBINE_EXPERTS) makes was planned together with it. */
 bool cuda_plan_combined_norm(cuda_plan *p, const cuda_node *combine);
+/* True where `add` and the norm that alone reads some rows of its sum (GATHER_ROWS) were planned together. */
+bool cuda_plan_gathered_norm(cuda_plan *p, const cuda_node *add);
 /* route.cu's last arguments. */
 void cuda_route_rules(cuda_launch *l, const bp_route_experts_params *r);
 

@@ -4,6 +4,7 @@
 // result does not depend on which block that is.
 // Grid: x: ceil(n_expert / 8), y: tokens. count: of blocks that are done, one a token, 0 before and after.
 // options: -DEACH=1|2|8
+#include "last_block.cuh"
 #include "norm_row.cuh"
 #include "route.cuh"
 
@@ -44,17 +45,6 @@ static __device__ __forceinline__ void make_row(const router_input &in, int64_t 
         if (blockIdx.x == 0) put_row(to, first + i, s[k], v, i < quads);
     }
     __syncthreads();
-}
-
-// True in the last block of the grid's row to come here; count is 0 again then. What the others wrote before is seen.
-static __device__ __forceinline__ bool last_block(unsigned *count) {
-    __shared__ bool last;
-    __threadfence();
-    __syncthreads();
-    if (threadIdx.x == 0) last = atomicInc(count, gridDim.x - 1) == gridDim.x - 1;
-    __syncthreads();
-    __threadfence();
-    return last;
 }
 
 extern "C" __global__ void __launch_bounds__(THREADS)
