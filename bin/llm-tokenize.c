@@ -76,8 +76,9 @@ static bp_status encode(const bp_tokenizer *t, bp_error *error) {
 static bp_status work(const char *path, bp_error *error) {
     bp_gguf *file = NULL;
     bp_tokenizer *t = NULL;
-    bp_status status = bp_gguf_open(path, &file, error);
-    if (status == BP_OK) status = bp_tokenizer_new(file, &t, error);
+    bool json = bp_tokenizer_is_json(path);
+    bp_status status = json ? bp_tokenizer_open_json(path, &t, error) : bp_gguf_open(path, &file, error);
+    if (status == BP_OK && !json) status = bp_tokenizer_new(file, &t, error);
     if (status == BP_OK) status = flags[DECODE].value ? decode(t, error) : encode(t, error);
     if (status == BP_OK && (fflush(stdout) || ferror(stdout)))
         status = bp_fail(error, BP_E_IO, "cannot write to the standard output");
@@ -89,7 +90,7 @@ static bp_status work(const char *path, bp_error *error) {
 static bp_status run(bp_config *config, const bp_own_flag *own, bp_error *error) {
     const char *path = bp_config_text(config, BP_OPT_MODEL);
     (void)own;
-    return path ? work(path, error) : bp_command_usage(error, "no model given: use -m FILE.gguf");
+    return path ? work(path, error) : bp_command_usage(error, "no model given: use -m FILE.gguf, or a tokenizer.json");
 }
 
 int main(int argc, char **argv) {

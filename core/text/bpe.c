@@ -6,6 +6,7 @@
 #include "core/base/fail.h"
 #include "core/base/size.h"
 #include "core/text/normalize.h"
+#include "core/text/pipeline.h"
 #include "core/text/vocab.h"
 
 enum { FEWEST_EARLY = 256 }; /* merges within words, where it pays to make them first */
@@ -21,6 +22,15 @@ static uint32_t character_of(uint32_t byte) {
     return byte == 0xAD ? 0x143 : 0x121 + (byte - 0x7F);
 }
 
+void bp_add_byte_characters(const char *text, size_t n, bp_text *out) {
+    for (size_t i = 0; i < n; i++) {
+        uint32_t c = character_of((unsigned char)text[i]);
+        char written[2] = { (char)c, 0 };
+        if (c >= 0x80) written[0] = (char)(0xC0 | c >> 6), written[1] = (char)(0x80 | (c & 0x3F));
+        bp_text_add(out, written, c < 0x80 ? 1 : 2);
+    }
+}
+
 static int byte_of(uint32_t character) {
     if (character < 0x100) return is_printable(character) ? (int)character : -1;
     if (character <= 0x120) return (int)(character - 0x100);
@@ -28,7 +38,7 @@ static int byte_of(uint32_t character) {
     return character == 0x143 ? 0xAD : -1;
 }
 
-static bool is_raw(const bp_tokenizer *t) { return bp_split_flags(t->split) & BP_SPLIT_RAW; }
+static bool is_raw(const bp_tokenizer *t) { return t->flags & BP_SPLIT_RAW; }
 
 static void add_meant_bytes(const char *token, size_t n, bp_text *out) {
     for (size_t at = 0; at < n;) {
@@ -44,7 +54,7 @@ static void add_meant_bytes(const char *token, size_t n, bp_text *out) {
 }
 
 static void bytes(const bp_tokenizer *t, int32_t id, bp_text *out) {
-    if (is_raw(t)) bp_spm_bytes(t, id, out);
+    if (is_raw(t) && !t->byte_characters) bp_spm_bytes(t, id, out);
     else add_meant_bytes(t->tokens[id].data, t->tokens[id].size, out);
 }
 
@@ -73,25 +83,32 @@ static bool find_early_pair(const void *self, const char *text, const bp_symbol 
     return find_pair(self, text, left, right, out) && out->order < t->spanning_rank;
 }
 
-/* "left right": tokens of which one is not in the vocabulary can never be made, and their merge is left out. */
-static bool add_merge(bp_tokenizer *t, bp_gguf_string merge, uint32_t rank, bp_text *joined) {
-    const char *space = merge.size > 2 ? memchr(merge.data + 1, ' ', merge.size - 1) : NULL;
-    if (!space) return false;
-    size_t n_left = (size_t)(space - merge.data), n_right = merge.size - n_left - 1;
-    uint32_t left, right, both;
-    bp_text_clear(joined);
-    bp_text_add(joined, merge.data, n_left);
-    bp_text_add(joined, space + 1, n_right);
-    if (joined->failed || !bp_map_find(&t->by_text, joined->data, joined->size, &both) ||
-        !bp_map_find(&t->by_text, merge.data, n_left, &left) || !bp_map_find(&t->by_text, space + 1, n_right, &right))
+/* Tokens of which one is not in the vocabulary can never be made, and their merge is left out. */
+bool bp_bpe_merge(bp_tokenizer *t, bp_gguf_string left, bp_gguf_string right, uint32_t rank, bp_text *room) {
+    uint32_t a, b, both;
+    bp_text_clear(room);
+    bp_text_add(room, left.data, left.size);
+    bp_text_add(room, right.data, right.size);
+    if (room->failed) return false;
+    if (!bp_model_find(t, bp_text_get(room), room->size, &both) ||
+        !bp_model_find(t, left.data, left.size, &a) || !bp_model_find(t, right.data, right.size, &b))
         return true;
-    uint64_t pair = (uint64_t)left << 32 | right;
+    uint64_t pair = (uint64_t)a << 32 | b;
     bp_merge_slot *slot = &t->merges[slot_at(t, pair)];
     if (slot->pair == UINT64_MAX) *slot = (bp_merge_slot){ pair, rank, (int32_t)both };
     return true;
 }
 
-static bool make_table(bp_tokenizer *t, uint64_t n_merges) {
+/* "left right" */
+static bool add_merge(bp_tokenizer *t, bp_gguf_string merge, uint32_t rank, bp_text *room) {
+    const char *space = merge.size > 2 ? memchr(merge.data + 1, ' ', merge.size - 1) : NULL;
+    if (!space) return false;
+    size_t n = (size_t)(space - merge.data);
+    return bp_bpe_merge(t, (bp_gguf_string){ merge.data, n }, (bp_gguf_string){ space + 1, merge.size - n - 1 }, rank,
+                        room) || room->failed;
+}
+
+bool bp_bpe_begin(bp_tokenizer *t, uint64_t n_merges) {
     uint64_t slots = 64;
     while (slots < n_merges * 2) slots *= 2;
     t->merges = bp_new_array(slots, sizeof *t->merges);
@@ -105,7 +122,7 @@ static void find_bytes(bp_tokenizer *t) {
         uint32_t c = character_of(byte), id;
         char text[2] = { (char)c, 0 };
         if (c >= 0x80) text[0] = (char)(0xC0 | c >> 6), text[1] = (char)(0x80 | (c & 0x3F));
-        t->byte_ids[byte] = bp_map_find(&t->by_text, text, c < 0x80 ? 1 : 2, &id) ? (int32_t)id : -1;
+        t->byte_ids[byte] = bp_model_find(t, text, c < 0x80 ? 1 : 2, &id) ? (int32_t)id : -1;
     }
 }
 
@@ -167,25 +184,29 @@ static bool find_joined(bp_tokenizer *t) {
 static bool find_cuts(bp_tokenizer *t) {
     for (unsigned byte = 0; byte < 256; byte++)
         if (t->byte_ids[byte] < 0) return true;
-    return find_joined(t) && (bp_split_flags(t->split) & BP_SPLIT_WHOLE || find_spanning_rank(t));
+    return find_joined(t) && (t->flags & BP_SPLIT_WHOLE || find_spanning_rank(t));
+}
+
+bool bp_bpe_finish(bp_tokenizer *t) {
+    if (is_raw(t)) bp_load_bytes(t);
+    else find_bytes(t);
+    return is_raw(t) || find_cuts(t);
 }
 
 static bp_status load(bp_tokenizer *t, const bp_gguf *file, bp_error *error) {
     const bp_gguf_key *key = bp_gguf_find(file, "tokenizer.ggml.merges");
     if (!key || key->type != BP_GGUF_ARRAY || key->item_type != BP_GGUF_STRING || key->count > INT32_MAX)
         return bp_fail(error, BP_E_INVALID, "%s: tokenizer.ggml.merges: no list of texts", bp_gguf_path(file));
-    if (!make_table(t, key->count)) return bp_fail(error, BP_E_NO_MEMORY, "tokenizer's merges: out of memory");
-    if (is_raw(t)) bp_load_bytes(t);
-    else find_bytes(t);
-    bp_text joined = { 0 };
+    if (!bp_bpe_begin(t, key->count)) return bp_fail(error, BP_E_NO_MEMORY, "tokenizer's merges: out of memory");
+    bp_text room = { 0 };
     bp_status status = BP_OK;
     for (uint64_t i = 0; status == BP_OK && i < key->count; i++)
-        if (!add_merge(t, key->strings[i], (uint32_t)i, &joined))
+        if (!add_merge(t, key->strings[i], (uint32_t)i, &room))
             status = bp_fail(error, BP_E_INVALID, "%s: tokenizer.ggml.merges[%llu]: not two texts with a space between",
                              bp_gguf_path(file), (unsigned long long)i);
-    if (joined.failed || (!is_raw(t) && !find_cuts(t))) status = bp_fail(error, BP_E_NO_MEMORY, "tokenizer's merges: out of memory");
-    bp_text_free(&joined);
-    return status;
+    bool ok = !room.failed && (status != BP_OK || bp_bpe_finish(t));
+    bp_text_free(&room);
+    return ok ? status : bp_fail(error, BP_E_NO_MEMORY, "tokenizer's merges: out of memory");
 }
 
 /* A word that, written in the vocabulary's characters, is a token. */
@@ -193,14 +214,10 @@ static int32_t find_word(const bp_tokenizer *t, bp_scratch *s, const char *word,
     uint32_t id;
     if (n > t->longest) return -1;
     bp_text_clear(&s->text);
-    for (size_t i = 0; i < n; i++) {
-        uint32_t c = character_of((unsigned char)word[i]);
-        char written[2] = { (char)c, 0 };
-        if (c >= 0x80) written[0] = (char)(0xC0 | c >> 6), written[1] = (char)(0x80 | (c & 0x3F));
-        bp_text_add(&s->text, written, c < 0x80 ? 1 : 2);
-    }
-    bool found = !s->text.failed && bp_map_find(&t->by_text, bp_text_get(&s->text), s->text.size, &id);
-    return found && t->types[id] == BP_TOKEN_NORMAL ? (int32_t)id : -1;
+    if (is_raw(t)) bp_text_add(&s->text, word, n);
+    else bp_add_byte_characters(word, n, &s->text);
+    bool found = !s->text.failed && bp_model_find(t, bp_text_get(&s->text), s->text.size, &id);
+    return found && (t->pipeline || t->types[id] == BP_TOKEN_NORMAL) ? (int32_t)id : -1;
 }
 
 /* Bytes that are no token are left out, unless there is an unknown token. */
@@ -218,18 +235,22 @@ static void fill_characters(const bp_tokenizer *t, bp_scratch *s, const char *wo
     for (size_t at = 0; at < n;) {
         int length = bp_utf8_length(word + at, n - at);
         uint32_t size = length > 0 ? (uint32_t)length : 1, id;
-        bool found = bp_map_find(&t->by_text, word + at, size, &id);
-        s->symbols[s->n_symbols++] = (bp_symbol){ (uint32_t)at, size, found ? (int32_t)id : -1, 0, 0 };
+        bool found = bp_model_find(t, word + at, size, &id);
+        if (found || t->unknown >= 0 || bp_has_bytes(t, word + at, size)) /* else what stands beside it meets */
+            s->symbols[s->n_symbols++] = (bp_symbol){ (uint32_t)at, size, found ? (int32_t)id : -1, 0, 0 };
         at += size;
     }
 }
 
 static bool add_symbols(const bp_tokenizer *t, const bp_scratch *s, const char *word, bp_tokens *out) {
-    bool ok = true;
+    bool ok = true, unknown = false;
     for (int32_t i = s->n_symbols ? 0 : -1; ok && i >= 0; i = s->symbols[i].next) {
         const bp_symbol *symbol = &s->symbols[i];
+        bool before = unknown; /* was the one before unknown? */
+        unknown = symbol->id < 0 && !bp_has_bytes(t, word + symbol->start, symbol->length);
         if (symbol->id >= 0) ok = bp_tokens_add(out, symbol->id);
-        else ok = bp_add_unknown(t, word + symbol->start, symbol->length, out);
+        else if (!unknown || !before || !t->fuse_unknown)
+            ok = bp_add_unknown(t, word + symbol->start, symbol->length, out);
     }
     return ok;
 }
@@ -252,7 +273,7 @@ static bp_status merge_word(const bp_tokenizer *t, bp_scratch *s, const char *wo
 
 static bp_status encode_word(const bp_tokenizer *t, bp_scratch *s, const char *word, size_t n, bp_tokens *out,
                              bp_error *e) {
-    bool whole_words = bp_split_flags(t->split) & BP_SPLIT_WHOLE;
+    bool whole_words = t->flags & BP_SPLIT_WHOLE;
     int32_t whole = whole_words ? find_word(t, s, word, n) : -1;
     return whole < 0 ? merge_word(t, s, word, n, out, e) : done(bp_tokens_add(out, whole), e);
 }
@@ -316,16 +337,16 @@ static bp_status encode_words(const bp_tokenizer *t, bp_scratch *s, const char *
 /* Text that no merge joins to what stands beside it. */
 static bp_status encode_apart(const bp_tokenizer *t, bp_scratch *s, const char *text, size_t n, bp_tokens *out,
                               bp_error *e) {
-    if (bp_split_flags(t->split) & BP_SPLIT_WHOLE) /* its own cache: here a text that is a token may not be taken whole */
+    if (t->flags & BP_SPLIT_WHOLE) /* a cache of its own: here a text that is a token may not be taken whole */
         return bp_encode_kept(t, s, &s->parts, text, n, merge_word, out, e);
     bool words = t->spanning_rank && word_end(text, 0, n) < n;
     return words ? encode_words(t, s, text, n, out, e) : bp_encode_word(t, s, text, n, encode_word, out, e);
 }
 
 /* A piece that the pre-tokenizer gives. */
-static bp_status encode_piece(const bp_tokenizer *t, bp_scratch *s, const char *text, size_t n, bp_tokens *out,
-                              bp_error *e) {
-    bool whole_words = bp_split_flags(t->split) & BP_SPLIT_WHOLE;
+bp_status bp_bpe_piece(const bp_tokenizer *t, bp_scratch *s, const char *text, size_t n, bp_tokens *out,
+                       bp_error *e) {
+    bool whole_words = t->flags & BP_SPLIT_WHOLE;
     if (!t->joined || (n <= BP_LONGEST_KEPT_WORD && (whole_words || word_end(text, 0, n) == n)))
         return bp_encode_word(t, s, text, n, encode_word, out, e);
     int32_t whole = whole_words ? find_word(t, s, text, n) : -1;
@@ -338,19 +359,25 @@ static bp_status encode_piece(const bp_tokenizer *t, bp_scratch *s, const char *
     return status;
 }
 
+bp_status bp_bpe_raw_piece(const bp_tokenizer *t, bp_scratch *s, const char *text, size_t n, bp_tokens *out,
+                           bp_error *e) {
+    if (t->flags & BP_SPLIT_WHOLE) return bp_encode_word(t, s, text, n, encode_word, out, e);
+    return bp_encode_marked(t, s, text, n, encode_word, out, e);
+}
+
 /* One line, or newlines beside each other. */
 static bp_status encode_raw(const bp_tokenizer *t, bp_scratch *s, const char *line, size_t n, bp_tokens *out,
                             bp_error *e) {
     uint32_t id;
-    bool newlines = *line == '\n' && bp_split_flags(t->split) & BP_SPLIT_NEWLINES;
-    if (newlines && bp_map_find(&t->by_text, line, n, &id))
+    bool newlines = *line == '\n' && t->flags & BP_SPLIT_NEWLINES;
+    if (newlines && bp_model_find(t, line, n, &id))
         return done(bp_tokens_add(out, (int32_t)id), e);
     return bp_encode_marked(t, s, line, n, encode_word, out, e);
 }
 
 /* The text that words are cut from: normalised, and with its spaces marked, where that is asked for. */
 static bp_status prepare(const bp_tokenizer *t, bp_scratch *s, const char **text, size_t *n, bp_error *e) {
-    uint32_t flags = bp_split_flags(t->split);
+    uint32_t flags = t->flags;
     bool normalize = flags & BP_SPLIT_NFC && !bp_is_plainly_nfc(*text, *n);
     if (!normalize && !(flags & BP_SPLIT_RAW)) return BP_OK;
     bp_text_clear(&s->normal);
@@ -369,7 +396,7 @@ static bp_status encode(const bp_tokenizer *t, bp_scratch *s, const char *text, 
     bool raw = is_raw(t);
     for (size_t i = 0; status == BP_OK && i < n_words; i++) {
         if (raw) status = encode_raw(t, s, text + start, s->ends[i] - start, out, e);
-        else status = encode_piece(t, s, text + start, s->ends[i] - start, out, e);
+        else status = bp_bpe_piece(t, s, text + start, s->ends[i] - start, out, e);
         start = s->ends[i];
     }
     return status;
@@ -378,3 +405,4 @@ static bp_status encode(const bp_tokenizer *t, bp_scratch *s, const char *text, 
 const bp_vocab_kind bp_kind_bpe = { "gpt2", load, encode, bytes, .bos = -1, .eos = -1, .unknown = -1, .separator = -1 };
 const bp_vocab_kind bp_kind_gemma4 = { "gemma4", load, encode, bytes, .bos = -1, .eos = -1, .unknown = -1,
                                        .separator = -1 };
+const bp_vocab_kind bp_kind_hf_bpe = { "BPE", NULL, bp_pipeline_encode, bytes, .bos = -1 };

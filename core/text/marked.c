@@ -107,11 +107,16 @@ bool bp_load_bytes(bp_tokenizer *t) {
     return all;
 }
 
+bool bp_has_bytes(const bp_tokenizer *t, const char *character, uint32_t n) {
+    bool all = true;
+    for (uint32_t i = 0; i < n; i++) all = all && t->byte_ids[(unsigned char)character[i]] >= 0;
+    return all;
+}
+
 bool bp_add_unknown(const bp_tokenizer *t, const char *character, uint32_t n, bp_tokens *out) {
     const unsigned char *bytes = (const unsigned char *)character;
-    bool ok = true, all = true;
-    for (uint32_t i = 0; i < n; i++) all = all && t->byte_ids[bytes[i]] >= 0;
-    if (!all) return t->unknown < 0 || bp_tokens_add(out, t->unknown);
+    bool ok = true;
+    if (!bp_has_bytes(t, character, n)) return t->unknown < 0 || bp_tokens_add(out, t->unknown);
     for (uint32_t i = 0; ok && i < n; i++) ok = bp_tokens_add(out, t->byte_ids[bytes[i]]);
     return ok;
 }

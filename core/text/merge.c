@@ -84,6 +84,10 @@ void bp_scratch_free(bp_scratch *s) {
     free(s->part_ids.ids);
     bp_text_free(&s->text);
     bp_text_free(&s->normal);
+    for (int i = 0; i < 2; i++) {
+        bp_text_free(&s->stages[i]);
+        bp_text_free(&s->steps[i]);
+    }
     free(s->paths);
     *s = (bp_scratch){ 0 };
 }

@@ -28,6 +28,8 @@ typedef struct bp_scratch {
     bp_words words, parts;      /* kept ids: of words, and of words before merges across them */
     bp_tokens part_ids;
     bp_text text, normal;       /* the text as it is encoded; normalised */
+    bp_text stages[2], steps[2]; /* of a pipeline: the text as it is normalised, and as it is cut */
+    bool at_start, control;     /* does the piece begin the text? are control tokens matched? */
     void *paths;                /* Viterbi's */
     size_t path_room;
     size_t n_symbols, symbol_room, n_heap, heap_room, end_room, next_end_room;

@@ -18,7 +18,7 @@ static bool find_pair(const void *self, const char *text, const bp_symbol *left,
     uint32_t id, n = left->length + right->length;
     if (n > t->longest || !bp_map_find(&t->by_text, text + left->start, n, &id)) return false;
     if (bp_type_is_special(t->types[id]) || t->types[id] == BP_TOKEN_BYTE) return false;
-    out->order = order_of(t->scores[id]);
+    out->order = order_of((float)t->scores[id]);
     out->merged = (int32_t)id;
     return true;
 }

@@ -18,55 +18,32 @@ struct encoding {
     bp_tokens *out;
 };
 
-static bp_status encode_piece(struct encoding *c, const char *text, size_t n, bp_error *e) {
-    return n ? c->t->kind->encode(c->t, &c->scratch, text, n, c->out, e) : BP_OK;
+static bp_status encode_piece(void *self, const char *text, size_t n, bool at_start, bp_error *e) {
+    struct encoding *c = self;
+    c->scratch.at_start = at_start;
+    return c->t->kind->encode(c->t, &c->scratch, text, n, c->out, e);
 }
 
-static bool is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
-
-/* The next place from `at` on where a matched token may begin. */
-static size_t skip_others(const bp_prefixes *specials, const char *text, size_t at, size_t n) {
-    while (at < n && specials->first[(unsigned char)text[at]] == specials->first[(unsigned char)text[at] + 1]) at++;
-    return at;
+static bool add_all(bp_tokens *out, const bp_tokens *list) {
+    bool ok = true;
+    for (size_t i = 0; ok && i < list->count; i++) ok = bp_tokens_add(out, list->ids[i]);
+    return ok;
 }
-
-static bp_status encode_all(struct encoding *c, const char *text, size_t n, bool control, bp_error *e) {
-    size_t start = 0;
-    for (size_t at = 0; (at = skip_others(&c->t->specials, text, at, n)) < n;) {
-        int32_t id = bp_specials_match(c->t, text + at, n - at, control);
-        if (id < 0) {
-            at++;
-            continue;
-        }
-        size_t end = at;
-        while ((c->t->strips[id] & BP_STRIP_LEFT) && end > start && is_space(text[end - 1])) end--;
-        bp_status status = encode_piece(c, text + start, end - start, e);
-        if (status != BP_OK) return status;
-        if (!bp_tokens_add(c->out, id)) return no_memory(e);
-        at += c->t->tokens[id].size;
-        while ((c->t->strips[id] & BP_STRIP_RIGHT) && at < n && is_space(text[at])) at++;
-        start = at;
-    }
-    return encode_piece(c, text + start, n - start, e);
-}
-
-static bool add_if(bp_tokens *out, bool wanted, int32_t id) { return !wanted || id < 0 || bp_tokens_add(out, id); }
 
 bp_status bp_tokenize(const bp_tokenizer *t, const char *text, size_t n, uint32_t flags, bp_tokens *out, bp_error *e) {
     if (n > BP_MERGE_MAX_TEXT / 4)
         return bp_fail(e, BP_E_REFUSED, "tokenizing: %zu bytes of text; the limit is %d", n, BP_MERGE_MAX_TEXT / 4);
-    struct encoding c = { .t = t, .out = out };
-    bool ends = !(flags & BP_TOKENIZE_NO_BOS);
-    bp_status status = add_if(out, ends && t->add_bos, t->bos) ? BP_OK : no_memory(e);
-    if (status == BP_OK) status = encode_all(&c, text, n, flags & BP_TOKENIZE_SPECIAL, e);
-    if (status == BP_OK && !(add_if(out, ends && t->add_separator, t->separator) &&
-                             add_if(out, ends && t->add_eos && !t->add_separator, t->eos)))
-        status = no_memory(e);
+    bool ends = !(flags & BP_TOKENIZE_NO_BOS), control = flags & BP_TOKENIZE_SPECIAL;
+    struct encoding c = { .t = t, .out = out, .scratch.control = control };
+    if (ends && !add_all(out, &t->begin)) return no_memory(e);
+    bp_status status = bp_specials_encode(t, &t->specials, text, n, control, out, encode_piece, &c, e);
+    if (status == BP_OK && ends && !add_all(out, &t->end)) status = no_memory(e);
     bp_scratch_free(&c.scratch);
     return status;
 }
 
 int32_t bp_vocab_size(const bp_tokenizer *t) { return (int32_t)t->n; }
+const char *bp_tokenizer_pre(const bp_tokenizer *t) { return t->pre; }
 int32_t bp_token_bos(const bp_tokenizer *t) { return t->bos; }
 int32_t bp_token_eos(const bp_tokenizer *t) { return t->eos; }
 

@@ -10,20 +10,21 @@
 #define UNKNOWN_PENALTY 10.0 /* below the lowest score, as SentencePiece has it */
 
 static bool is_made_of(const bp_tokenizer *t, uint32_t id) {
+    if (t->pipeline) return id < t->n_model && t->tokens[id].size;
     return t->types[id] == BP_TOKEN_NORMAL || t->types[id] == BP_TOKEN_USER || t->types[id] == BP_TOKEN_UNUSED;
 }
 
-static bp_status load_tokens(bp_tokenizer *t, const bp_gguf *file, bp_error *error) {
+bool bp_ugm_index(bp_tokenizer *t) {
     double lowest = 0;
     t->prefixes.sorted = bp_new_array(t->n, sizeof *t->prefixes.sorted);
-    if (!t->prefixes.sorted) return bp_fail(error, BP_E_NO_MEMORY, "%s: tokenizer: out of memory", bp_gguf_path(file));
+    if (!t->prefixes.sorted) return false;
     for (uint32_t i = 0; i < t->n; i++) {
-        if (t->types[i] == BP_TOKEN_NORMAL) lowest = BP_MIN(lowest, t->scores[i]);
+        if (t->types[i] == BP_TOKEN_NORMAL || (t->pipeline && is_made_of(t, i))) lowest = BP_MIN(lowest, t->scores[i]);
         if (is_made_of(t, i)) t->prefixes.sorted[t->prefixes.n++] = (bp_prefix){ t->tokens[i], (int32_t)i };
     }
     t->unknown_score = lowest - UNKNOWN_PENALTY;
     bp_prefixes_sort(&t->prefixes);
-    return BP_OK;
+    return true;
 }
 
 static bp_status load(bp_tokenizer *t, const bp_gguf *file, bp_error *error) {
@@ -31,8 +32,8 @@ static bp_status load(bp_tokenizer *t, const bp_gguf *file, bp_error *error) {
     bp_gguf_int(bp_gguf_find(file, "tokenizer.ggml.remove_extra_whitespaces"), 0, &merge);
     t->merge_spaces = merge;
     t->byte_fallback = bp_load_bytes(t);
-    bp_status status = load_tokens(t, file, error);
-    return status == BP_OK ? bp_charsmap_load(t, file, error) : status;
+    if (!bp_ugm_index(t)) return bp_fail(error, BP_E_NO_MEMORY, "%s: tokenizer: out of memory", bp_gguf_path(file));
+    return bp_charsmap_load(t, file, error);
 }
 
 /* The best way to a place in the word. */
@@ -57,7 +58,7 @@ static void find_paths(const bp_tokenizer *t, const char *word, size_t n, path *
         for (size_t i = at; i < n && bp_prefix_step(&t->prefixes, &walk, word[i], &id); i++) {
             if (id < 0) continue;
             whole = whole || i + 1 == at + size;
-            double score = t->types[id] == BP_TOKEN_USER ? 0 : t->scores[id];
+            double score = t->types[id] == BP_TOKEN_USER && !t->pipeline ? 0 : t->scores[id];
             offer(&paths[i + 1], paths[at].score + score, at, id);
         }
         if (!whole) offer(&paths[at + size], paths[at].score + t->unknown_score, at, -1);
@@ -103,6 +104,10 @@ static bp_status encode_word(const bp_tokenizer *t, bp_scratch *s, const char *w
     return ok ? BP_OK : bp_fail(e, BP_E_NO_MEMORY, "tokenizing: out of memory");
 }
 
+bp_status bp_ugm_piece(const bp_tokenizer *t, bp_scratch *s, const char *text, size_t n, bp_tokens *out, bp_error *e) {
+    return bp_encode_marked(t, s, text, n, encode_word, out, e);
+}
+
 /* Spaces become U+2581; with merge_spaces each word begins with one and no others are there. */
 static void mark_spaces(const bp_tokenizer *t, const char *text, size_t n, bp_text *out) {
     bool in_word = false;
@@ -122,7 +127,7 @@ static bp_status encode(const bp_tokenizer *t, bp_scratch *s, const char *text, 
     mark_spaces(t, bp_text_get(&s->normal), s->normal.size, &s->text);
     if (s->text.failed || s->normal.failed) return bp_fail(e, BP_E_NO_MEMORY, "tokenizing: out of memory");
     if (!s->text.size) return BP_OK;
-    return bp_encode_marked(t, s, s->text.data, s->text.size, encode_word, out, e);
+    return bp_ugm_piece(t, s, s->text.data, s->text.size, out, e);
 }
 
 const bp_vocab_kind bp_kind_ugm = { "t5", load, encode, bp_spm_bytes, .bos = -1, .eos = 1, .unknown = 2,

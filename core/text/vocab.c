@@ -9,6 +9,7 @@
 #include "core/base/fail.h"
 #include "core/base/log.h"
 #include "core/base/size.h"
+#include "core/text/pipeline.h"
 
 static bp_status no_memory(const bp_gguf *file, bp_error *error) {
     return bp_fail(error, BP_E_NO_MEMORY, "%s: tokenizer: out of memory", bp_gguf_path(file));
@@ -74,14 +75,12 @@ static void mark_end_text(bp_tokenizer *t, const char *text) {
     if (id >= 0 && t->types[id] != BP_TOKEN_NORMAL) t->ends[id] = true;
 }
 
-static void load_ends(bp_tokenizer *t, const bp_gguf *file) {
+void bp_find_ends(bp_tokenizer *t) {
     static const char *const texts[] = { "<|endoftext|>", "<|end_of_text|>", "<|im_end|>", "<|eot_id|>", "<|eom_id|>",
         "<|eot|>", "<|eom|>", "<end_of_turn>", "<EOT>", "_<EOT>", "[EOT]", "[EOS]", "<|EOT|>", "<|END_OF_TURN_TOKEN|>",
         "<|end_of_turn|>", "<|return|>", "<|call|>", "<|flush|>", "<|calls|>", "<end_of_utterance>", "<turn|>", "[e~[",
         "<|tool_response>", "<|ifm|im_end|>", "<\357\275\234end\342\226\201of\342\226\201sentence\357\275\234>" };
     mark_end(t, t->eos);
-    mark_end(t, id_of(t, file, "tokenizer.ggml.eot_token_id", -1));
-    mark_end(t, id_of(t, file, "tokenizer.ggml.eom_token_id", -1));
     for (size_t i = 0; i < BP_COUNT(texts); i++) mark_end_text(t, texts[i]);
     bool many = bp_token_find(t, "<|call|>") >= 0 || bp_token_find(t, "<|calls|>") >= 0;
     if (!many) mark_end_text(t, "<|end|>"); /* else it ends one of many messages */
@@ -93,21 +92,26 @@ static int32_t id_of_either(const bp_tokenizer *t, const bp_gguf *file, const ch
     return id_of(t, file, bp_gguf_find(file, name) ? name : other, fallback);
 }
 
-static void load_ids(bp_tokenizer *t, const bp_gguf *file) {
+static bool add_if(bp_tokens *list, bool wanted, int32_t id) { return !wanted || id < 0 || bp_tokens_add(list, id); }
+
+static bool load_ids(bp_tokenizer *t, const bp_gguf *file) {
     const bp_vocab_kind *kind = t->kind;
-    uint32_t flags = t->split ? bp_split_flags(t->split) : 0;
+    uint32_t flags = t->flags;
     t->bos = id_of_either(t, file, "tokenizer.ggml.bos_token_id", "tokenizer.ggml.cls_token_id", kind->bos);
     t->eos = id_of(t, file, "tokenizer.ggml.eos_token_id", kind->eos);
     t->unknown = id_of(t, file, "tokenizer.ggml.unknown_token_id", kind->unknown);
     t->separator = id_of_either(t, file, "tokenizer.ggml.seperator_token_id", "tokenizer.ggml.separator_token_id",
                                 kind->separator);
-    t->add_bos = yes_of(file, "tokenizer.ggml.add_bos_token", kind->add_bos || flags & BP_SPLIT_BOS);
-    t->add_eos = yes_of(file, "tokenizer.ggml.add_eos_token", kind->add_eos);
-    if (flags & BP_SPLIT_NEWLINES) t->add_bos = true; /* files that say no are wrong */
-    if (kind->add_separator) t->add_bos = t->add_separator = true;
+    bool add_bos = yes_of(file, "tokenizer.ggml.add_bos_token", kind->add_bos || flags & BP_SPLIT_BOS);
+    bool add_eos = yes_of(file, "tokenizer.ggml.add_eos_token", kind->add_eos);
+    if (flags & BP_SPLIT_NEWLINES || kind->add_separator) add_bos = true; /* files that say no are wrong */
     t->space_prefix = kind->bytes == bp_spm_bytes && yes_of(file, "tokenizer.ggml.add_space_prefix",
                                                                  kind->space_prefix);
-    load_ends(t, file);
+    bp_find_ends(t);
+    mark_end(t, id_of(t, file, "tokenizer.ggml.eot_token_id", -1));
+    mark_end(t, id_of(t, file, "tokenizer.ggml.eom_token_id", -1));
+    return add_if(&t->begin, add_bos, t->bos) && add_if(&t->end, kind->add_separator, t->separator) &&
+           add_if(&t->end, add_eos && !kind->add_separator, t->eos);
 }
 
 static bp_status load_split(bp_tokenizer *t, const bp_gguf *file, bp_error *error) {
@@ -118,7 +122,10 @@ static bp_status load_split(bp_tokenizer *t, const bp_gguf *file, bp_error *erro
         name = (bp_gguf_string){ "default", 7 };
     }
     bp_status status = bp_split_new(name.data, name.size, &t->split, error);
-    return status == BP_OK ? BP_OK : bp_fail_in(error, "%s: ", bp_gguf_path(file));
+    if (status != BP_OK) return bp_fail_in(error, "%s: ", bp_gguf_path(file));
+    t->flags = bp_split_flags(t->split);
+    t->pre = bp_split_variant(name.data, name.size, 0, 0);
+    return BP_OK;
 }
 
 static bp_status load_scores(bp_tokenizer *t, const bp_gguf *file, bp_error *error) {
@@ -165,8 +172,8 @@ static bool spans_words(bp_gguf_string token) {
     return false;
 }
 
-static void find_word_spans(bp_tokenizer *t) {
-    t->words_apart = true;
+void bp_find_word_spans(bp_tokenizer *t) {
+    t->words_apart = bp_token_find(t, "\xE2\x96\x81") >= 0; /* else unknown characters could meet across words */
     for (uint32_t i = 0; t->words_apart && i < t->n; i++)
         t->words_apart = bp_type_is_special(t->types[i]) || !spans_words(t->tokens[i]);
 }
@@ -222,8 +229,8 @@ static bp_status load(bp_tokenizer *t, const bp_gguf *file, bp_error *error) {
     if (status == BP_OK && t->kind->needs_scores) status = load_scores(t, file, error);
     if (status == BP_OK && t->kind->bytes == bp_kind_bpe.bytes) status = load_split(t, file, error);
     if (status != BP_OK) return status;
-    find_word_spans(t);
-    load_ids(t, file);
+    bp_find_word_spans(t);
+    if (!load_ids(t, file)) return no_memory(file, error);
     status = t->kind->load(t, file, error);
     if (status != BP_OK) return status;
     return load_strips(t, file) && bp_specials_load(t) ? BP_OK : no_memory(file, error);
@@ -243,6 +250,10 @@ void bp_tokenizer_free(bp_tokenizer *t) {
     if (!t) return;
     bp_prefixes_free(&t->specials);
     bp_prefixes_free(&t->prefixes);
+    bp_pipeline_free(t->pipeline);
+    bp_arena_free(&t->arena);
+    free(t->begin.ids);
+    free(t->end.ids);
     free(t->unescaped);
     free(t->strips);
     bp_split_free(t->split);

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "core/base/arena.h"
 #include "core/base/map.h"
 #include "core/text/merge.h"
 #include "core/text/prefixes.h"
@@ -20,8 +21,11 @@ typedef struct bp_merge_slot {
     int32_t merged;
 } bp_merge_slot;
 
-/* White space beside a token that is matched in the text: it belongs to the token. */
-enum { BP_STRIP_LEFT = 1, BP_STRIP_RIGHT = 2 };
+/* White space beside a token that is matched in the text: it belongs to the token. ALONE: no word's character may stand
+ * beside it. */
+enum { BP_STRIP_LEFT = 1, BP_STRIP_RIGHT = 2, BP_STRIP_ALONE = 4 };
+
+enum { BP_WPM_LONGEST_WORD = 100 };
 
 /* One kind of tokenizer: what tokenizer.ggml.model names. */
 typedef struct bp_vocab_kind {
@@ -37,19 +41,20 @@ typedef struct bp_vocab_kind {
 } bp_vocab_kind;
 
 extern const bp_vocab_kind bp_kind_bpe, bp_kind_gemma4, bp_kind_spm, bp_kind_wpm, bp_kind_ugm, bp_kind_rwkv,
-    bp_kind_plamo2;
+    bp_kind_plamo2, bp_kind_hf_bpe;
 
 struct bp_tokenizer {
     const bp_vocab_kind *kind;
     const bp_gguf_string *tokens; /* n of them, in the file */
     uint32_t n;
     uint8_t *types;  /* BP_TOKEN_* */
-    uint8_t *strips; /* BP_STRIP_*; NULL: none */
+    uint8_t *strips; /* BP_STRIP_* */
     bool *ends;
-    float *scores; /* SPM, UGM */
+    double *scores; /* SPM, UGM */
     bp_map by_text;
     uint64_t longest; /* bytes of the longest token */
-    bool add_bos, add_eos, add_separator, space_prefix;
+    bp_tokens begin, end; /* what is put before and after a text */
+    bool space_prefix;
     bool words_apart; /* no token goes on after a U+2581 that follows another character: words can be encoded alone */
     int32_t bos, eos, unknown, separator;
     int32_t byte_ids[256]; /* -1: none */
@@ -59,18 +64,31 @@ struct bp_tokenizer {
     uint8_t *joined; /* byte-level BPE: a bit for each pair of bytes that some merge joins; NULL: not known */
     uint32_t spanning_rank; /* BPE: merges of lower rank stay within words and can be made first; 0: not so */
     bp_split *split;
+    const char *pre; /* its name in pretokenizers.def; NULL: none */
+    uint32_t flags; /* BP_SPLIT_* */
+    bool byte_characters; /* raw BPE: tokens are GPT-2's characters for bytes nevertheless */
+    uint32_t n_model;     /* of a tokenizer.json: the model's tokens, before the added ones */
+    bool fuse_unknown; /* raw BPE: unknown characters beside each other are one unknown token */
     bool lower_case, strip_accents;        /* WPM */
+    size_t longest_word;                   /* WPM: longer words, in characters, are unknown */
     bp_prefixes prefixes;                  /* UGM, RWKV: the tokens that texts are made of */
     bool merge_spaces, byte_fallback;      /* UGM */
     double unknown_score;                  /* UGM */
     const uint8_t *charsmap, *replacements; /* UGM: a double array of n_charsmap units, and the texts they point to */
     size_t n_charsmap, n_replacements;
     char *unescaped; /* RWKV: the tokens' bytes */
+    struct bp_pipeline *pipeline; /* of a tokenizer.json */
+    bp_arena arena;               /* of a tokenizer.json: its tokens */
 };
 
 /* What one word is encoded with. */
 typedef bp_status bp_word_fn(const bp_tokenizer *t, bp_scratch *s, const char *word, size_t n, bp_tokens *out,
                              bp_error *e);
+
+/* The model's token of this text: of a tokenizer.json's added tokens the model knows nothing. */
+static inline bool bp_model_find(const bp_tokenizer *t, const char *text, size_t n, uint32_t *id) {
+    return bp_map_find(&t->by_text, text, n, id) && (!t->pipeline || *id < t->n_model);
+}
 
 bool bp_tokens_grow(bp_tokens *tokens); /* false: out of memory */
 static inline bool bp_tokens_add(bp_tokens *tokens, int32_t id) {
@@ -99,12 +117,28 @@ static inline bool bp_starts_with_mark(const char *text, size_t n) {
 bool bp_load_bytes(bp_tokenizer *t);
 /* The text of SPM's tokens, where <0x41> is a byte: the kinds' function `bytes`. */
 void bp_spm_bytes(const bp_tokenizer *t, int32_t id, bp_text *out);
+bool bp_has_bytes(const bp_tokenizer *t, const char *character, uint32_t n); /* are all of its bytes tokens? */
 /* Add what stands for a character that is no token: its bytes' tokens, or the unknown token. */
 bool bp_add_unknown(const bp_tokenizer *t, const char *character, uint32_t n, bp_tokens *out);
 
 bool bp_specials_load(bp_tokenizer *t); /* false: out of memory */
-/* The longest special token that text begins with, -1 where there is none; control tokens only where `control`. */
-int32_t bp_specials_match(const bp_tokenizer *t, const char *text, size_t n, bool control);
+/* Add the tokens that are matched in the text itself (control tokens only where `control`); the text between them is
+ * given to `between`, at_start where it begins the text; it is never empty. */
+typedef bp_status bp_between_fn(void *self, const char *text, size_t n, bool at_start, bp_error *e);
+bp_status bp_specials_encode(const bp_tokenizer *t, const bp_prefixes *specials, const char *text, size_t n,
+                             bool control, bp_tokens *out, bp_between_fn *between, void *self, bp_error *e);
+
+/* BPE: make room for the merges; add them in their order (false: out of memory); find where texts can be cut. */
+bool bp_bpe_begin(bp_tokenizer *t, uint64_t n_merges);
+bool bp_bpe_merge(bp_tokenizer *t, bp_gguf_string left, bp_gguf_string right, uint32_t rank, bp_text *room);
+bool bp_bpe_finish(bp_tokenizer *t);
+/* UGM: index the tokens; false: out of memory. */
+bool bp_ugm_index(bp_tokenizer *t);
+/* Encode a piece that a pre-tokenizer gives: bytes, characters with U+2581 for spaces (two kinds), a word of BERT's. */
+bp_word_fn bp_bpe_piece, bp_bpe_raw_piece, bp_ugm_piece, bp_wpm_piece;
+/* Find tokens that end texts: the known ones, by their texts. */
+void bp_find_ends(bp_tokenizer *t);
+void bp_find_word_spans(bp_tokenizer *t);
 
 static inline bool bp_type_is_special(uint8_t type) { return type == BP_TOKEN_CONTROL || type == BP_TOKEN_UNKNOWN; }
 

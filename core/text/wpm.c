@@ -6,14 +6,13 @@
 #include "core/text/normalize.h"
 #include "core/text/vocab.h"
 
-enum { LONGEST_WORD = 100 }; /* characters; longer words are unknown */
-
 static bp_status load(bp_tokenizer *t, const bp_gguf *file, bp_error *error) {
     (void)error;
     int64_t lower = 1, strip;
     bp_gguf_int(bp_gguf_find(file, "tokenizer.ggml.normalizer.lowercase"), 0, &lower);
     strip = lower;
     bp_gguf_int(bp_gguf_find(file, "tokenizer.ggml.normalizer.strip_accents"), 0, &strip);
+    t->longest_word = BP_WPM_LONGEST_WORD;
     t->lower_case = lower;
     t->strip_accents = strip;
     return BP_OK;
@@ -26,7 +25,7 @@ static size_t longest_token(const bp_tokenizer *t, const char *text, size_t n, b
     if (within && bp_starts_with_mark(text, n)) n = 3;
     size_t least = within ? 1 : 4; /* the mark alone begins no word */
     for (size_t size = BP_MIN(n, t->longest); size >= least; size--) {
-        if (!bp_map_find(&t->by_text, text, size, &found)) continue;
+        if (!bp_model_find(t, text, size, &found) || (within && bp_type_is_special(t->types[found]))) continue;
         *id = (int32_t)found;
         return size;
     }
@@ -44,7 +43,7 @@ static bp_status encode_word(const bp_tokenizer *t, bp_scratch *s, const char *w
                              bp_error *e) {
     (void)s;
     size_t before = out->count, at = 0;
-    bool ok = true, known = count_characters(word, n) <= LONGEST_WORD + 1;
+    bool ok = true, known = count_characters(word, n) <= t->longest_word + 1;
     for (int32_t id; ok && known && at < n;) {
         size_t size = longest_token(t, word + at, n - at, at, &id);
         known = size;
@@ -58,6 +57,14 @@ static bp_status encode_word(const bp_tokenizer *t, bp_scratch *s, const char *w
     return ok ? BP_OK : bp_fail(e, BP_E_NO_MEMORY, "tokenizing: out of memory");
 }
 
+bp_status bp_wpm_piece(const bp_tokenizer *t, bp_scratch *s, const char *word, size_t n, bp_tokens *out, bp_error *e) {
+    bp_text_clear(&s->text);
+    bp_add_marked(" ", 1, &s->text);
+    bp_text_add(&s->text, word, n);
+    if (s->text.failed) return bp_fail(e, BP_E_NO_MEMORY, "tokenizing: out of memory");
+    return bp_encode_word(t, s, s->text.data, s->text.size, encode_word, out, e);
+}
+
 static bp_status encode(const bp_tokenizer *t, bp_scratch *s, const char *text, size_t n, bp_tokens *out, bp_error *e) {
     bp_text_clear(&s->normal);
     if (!bp_normalize_bert(text, n, t->lower_case, t->strip_accents, &s->normal))
@@ -65,11 +72,7 @@ static bp_status encode(const bp_tokenizer *t, bp_scratch *s, const char *text, 
     bp_status status = BP_OK;
     for (size_t at = 0, size; status == BP_OK && at < s->normal.size; at += size + 1) {
         size = strlen(s->normal.data + at);
-        bp_text_clear(&s->text);
-        bp_add_marked(" ", 1, &s->text);
-        bp_text_add(&s->text, s->normal.data + at, size);
-        if (s->text.failed) return bp_fail(e, BP_E_NO_MEMORY, "tokenizing: out of memory");
-        status = bp_encode_word(t, s, s->text.data, s->text.size, encode_word, out, e);
+        status = bp_wpm_piece(t, s, s->normal.data + at, size, out, e);
     }
     return status;
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Tokenizers trained with Hugging Face tokenizers and SentencePiece, written as GGUF, must give the same ids here, over
-random Unicode strings. BP_SLOW=1 takes more than 10,000 strings, else fewer.
+"""Tokenizers trained with Hugging Face tokenizers and SentencePiece, written as GGUF or read from their tokenizer.json,
+must give the same ids here, over random Unicode strings. BP_SLOW=1 takes more than 10,000 strings, else fewer.
 
 Usage: test_tokenizer_oracles.py BUILD_DIR"""
 import io
@@ -21,6 +21,7 @@ try:
 except ImportError as missing:
     print(f"skipped: {missing} (python3 -m pip install tokenizers gguf sentencepiece)")
     sys.exit(0)
+import assembled_tokenizers as assembled
 import vocab_oracles as oracles
 
 SLOW = os.environ.get("BP_SLOW") == "1"
@@ -88,12 +89,27 @@ def compare(name, path, n_vocab, texts, ids_of, same=lambda mine, theirs: mine =
     check(name, len(parts) == len(texts) and not wrong, f"{len(wrong)} of {len(texts)}; {wrong[:2]}")
 
 
+def compare_json(name, tokenizer, texts, ids_of=None, flags=3):
+    """The same tokenizer, read from its tokenizer.json. flags: of bp_tokenize."""
+    path = os.path.join(place, "tokenizer.json")
+    tokenizer.save(path)
+    done = command("tokenize_batch", path, str(flags), stdin=json.dumps(texts))
+    if done.returncode:
+        check(name, False, done.stderr)
+        return
+    wanted = [(ids_of or (lambda text: tokenizer.encode(text, add_special_tokens=flags == 1).ids))(text) for text in texts]
+    wrong = [(text, mine, theirs) for text, mine, theirs in zip(texts, json.loads(done.stdout), wanted)
+             if theirs is not None and mine != theirs]
+    check(f"{name} from tokenizer.json", not wrong, f"{len(wrong)} of {len(texts)}; {wrong[:2]}")
+
+
 def byte_level(folder):
     for number, pre in enumerate(oracles.STEPS):
         tokenizer = oracles.byte_level(pre, CORPUS)
         path = os.path.join(folder, pre + ".gguf")
         n = oracles.write_byte_level(path, tokenizer, pre)
         compare(pre, path, n, strings(number, COUNT), lambda text, t=tokenizer: t.encode(text).ids)
+        compare_json(pre, tokenizer, strings(number, COUNT))
 
 
 def superwords(folder):
@@ -101,6 +117,7 @@ def superwords(folder):
     path = os.path.join(folder, "superwords.gguf")
     n = oracles.write_byte_level(path, tokenizer, "superbpe")
     compare("tokens of several words", path, n, strings(90, 3 * COUNT), lambda text: tokenizer.encode(text).ids)
+    compare_json("tokens of several words", tokenizer, strings(90, COUNT))
 
 
 def raw(folder):
@@ -108,6 +125,7 @@ def raw(folder):
     path = os.path.join(folder, "raw.gguf")
     n = oracles.write_raw(path, tokenizer)
     compare("gemma4", path, n, strings(100, COUNT), lambda text: tokenizer.encode(text).ids)
+    compare_json("gemma4", tokenizer, strings(100, COUNT))
 
 
 def word_piece(folder):
@@ -117,6 +135,7 @@ def word_piece(folder):
         n = oracles.write_word_piece(path, tokenizer, lower)
         compare(f"WordPiece, lower case: {lower}", path, n, strings(200 + lower, COUNT),
                 lambda text, t=tokenizer: t.encode(text, add_special_tokens=False).ids)
+        compare_json(f"WordPiece, lower case: {lower}", tokenizer, strings(200 + lower, COUNT))
 
 
 def sentence_piece(folder):
@@ -145,9 +164,55 @@ def sentence_piece(folder):
             texts = ["".join(c for c in text if c != "\x85" and unicodedata.category(c)[0] != "M" and c < "\U0001f000")
                      for text in strings(400, COUNT, bad="\x00\r\u200d")]
             compare("Unigram", path, n, texts, lambda text: hugging_face.encode(text).ids)
+            compare_json("Unigram", hugging_face, strings(400, COUNT))
+            pieces = ([(processor.id_to_piece(i), processor.get_score(i)) for i in range(processor.get_piece_size())],
+                      processor.unk_id(), oracles.charsmap_of(model.getvalue()))
+            assembled_tokenizers(assembled.Parts(CORPUS, pieces))
+
+
+def is_old(character):
+    """Hugging Face's tables of marks are of an older Unicode."""
+    return unicodedata.category(character)[0] != "M" or character in "\u0301\u0323\u093f\u0e31"
+
+
+def assembled_tokenizers(parts):
+    """Parts of tokenizer.json at random: normalizers, pre-tokenizers, models, added tokens with all flags, templates."""
+    for seed in range(20 * COUNT // 80):
+        rng = random.Random(seed)
+        tokenizer, words = assembled.assemble(rng, parts)
+        texts = ["".join(filter(is_old, assembled.with_words(rng, text, words))) for text in strings(seed, 40)]
+        compare_json(f"assembled {seed}", tokenizer, texts, lambda text, t=tokenizer: assembled.ids_of(t, text), flags=1)
+
+
+def files(folder):
+    """A folder with a tokenizer.json and its configuration; and files that are refused in words."""
+    tokenizer = oracles.byte_level("gpt-2", CORPUS)
+    tokenizer.add_special_tokens(["<end>"])
+    path = os.path.join(folder, "tokenizer.json")
+    tokenizer.save(path)
+    with open(os.path.join(folder, "tokenizer_config.json"), "w", encoding="utf-8") as file:
+        json.dump({"eos_token": {"content": "<end>"}}, file)
+    text = "The end.<end>"
+    check("a folder", engine.json_of("llm-tokenize", "-m", folder, "--ids", "--special", "-p", text) ==
+          tokenizer.encode(text).ids)
+    with open(path, encoding="utf-8") as file:
+        parts = json.load(file)
+    wrong = [("two parts are named", {"normalizer": {"type": "Odd"}, "pre_tokenizer": {"type": "UnicodeScripts"}},
+              ["Odd", "UnicodeScripts"]),
+             ("a pattern is named", {"pre_tokenizer": {"type": "Split", "pattern": {"Regex": "(a"}, "behavior": "Isolated"}},
+              ["(a", "parenthes"]),
+             ("a kind is named", {"model": {"type": "WordLevel", "vocab": {"a": 0}}}, ["WordLevel"]),
+             ("an id is wrong", {"added_tokens": [{"id": -1, "content": "x"}]}, ["added_tokens", "id"]),
+             ("no model", {"model": None}, ["model"])]
+    for name, change, words in wrong:
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump({**parts, **change}, file)
+        done = command("llm-tokenize", "-m", path, "-p", "x")
+        check(name, done.returncode == 1 and all(word in done.stderr for word in words), done.stderr)
 
 
 with tempfile.TemporaryDirectory() as place:
+    files(place)
     byte_level(place)
     superwords(place)
     raw(place)

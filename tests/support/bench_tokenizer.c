@@ -1,5 +1,5 @@
-/* Speed of tokenizers on one core: a text as it is, one word of 100,000 letters, and a million spaces; megabytes a second
- * of CPU time, the best of three.
+/* Speed of tokenizers on one core: a text as it is, one word of 100,000 letters, and a million spaces; megabytes a
+ * second of CPU time, the best of three.
  * Usage: bench_tokenizer TEXT VOCABULARY... */
 #define _GNU_SOURCE
 #include <stdio.h>
@@ -40,15 +40,17 @@ static double speed(const bp_tokenizer *t, const char *text, size_t n, size_t *n
 
 static void bench(const char *path, const bp_text *text, const char *word, const char *spaces) {
     bp_error error = BP_ERROR_INIT;
-    bp_gguf *file;
     bp_tokenizer *t;
     size_t n_ids, other;
-    if (bp_gguf_open(path, &file, &error) || bp_tokenizer_new(file, &t, &error)) stop(error.message);
+    bp_gguf *file = NULL;
+    if (bp_tokenizer_is_json(path) ? bp_tokenizer_open_json(path, &t, &error)
+                                   : (bp_gguf_open(path, &file, &error) || bp_tokenizer_new(file, &t, &error)))
+        stop(error.message);
     double prose = speed(t, text->data, text->size, &n_ids);
-    printf("%8.2f %8.2f %8.2f  %s (%zu tokens)\n", prose, speed(t, word, WORD, &other), speed(t, spaces, SPACES, &other),
-           path, n_ids);
+    printf("%8.2f %8.2f %8.2f  %s (%zu tokens)\n", prose, speed(t, word, WORD, &other),
+           speed(t, spaces, SPACES, &other), path, n_ids);
     bp_tokenizer_free(t);
-    bp_gguf_close(file);
+    if (file) bp_gguf_close(file);
 }
 
 int main(int argc, char **argv) {

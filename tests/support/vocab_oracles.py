@@ -246,11 +246,14 @@ def write_piece_model(path, processor, model, unigram, rules):
                  scores=[processor.get_score(i) for i in ids], keys=keys)
 
 
+def charsmap_of(model):
+    return dict(fields(dict(fields(model))[3]))[2]
+
+
 def unigram(processor, model):
     """The same model as T5's tokenizer.json has it."""
     pieces = [(processor.id_to_piece(i), processor.get_score(i)) for i in range(processor.get_piece_size())]
     tokenizer = Tokenizer(models.Unigram(pieces, unk_id=processor.unk_id(), byte_fallback=False))
-    charsmap = dict(fields(dict(fields(model))[3]))[2]
-    tokenizer.normalizer = normalizers.Precompiled(charsmap)
+    tokenizer.normalizer = normalizers.Precompiled(charsmap_of(model))
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace()])
     return tokenizer
