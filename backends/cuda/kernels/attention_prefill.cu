@@ -3,6 +3,9 @@
  * registers (online softmax). Sources: Dao et al. 2022, 2023; Milakov & Gimelshein 2018. Tokens of several sequences in
  * one block: the keys of each sequence are gone through in turn, with the others' rows masked.
  *
+ * Keys and values are halves in the cache. Queries and softmax's shares are rounded to halves, too; where a block sees at
+ * most FEW_KEYS keys, a second product takes what the rounding left, so that a short prompt is as exact as the cache.
+ *
  * Options: BP_CACHE = 1, BP_DIM, BP_DIM_V (multiples of 16, at most 256).
  * Grid: x: ceil(tokens / 64), y: n_head. 128 threads. Shared: 64 rows of the queries, twice 64 keys and values. */
 // options: -DBP_CACHE=1 -DBP_DIM=64|128|256 -DBP_DIM_V=64|128
@@ -10,7 +13,7 @@
 #include "tensor_core.cuh"
 
 enum {
-    TOKENS = 64, KEYS = 64,
+    TOKENS = 64, KEYS = 64, FEW_KEYS = 256,
     PITCH_K = BP_DIM + 8, PITCH_V = BP_DIM_V + 8, /* halves a row: 8 rows of one column fall into different banks */
     QUERY_BYTES = TOKENS * PITCH_K * 2, KEY_BYTES = KEYS * PITCH_K * 2, VALUE_BYTES = KEYS * PITCH_V * 2,
     STAGE_BYTES = KEY_BYTES + VALUE_BYTES,
@@ -38,16 +41,80 @@ static __device__ __forceinline__ bool fetch(const attention &a, const key_list 
     return good;
 }
 
-/* The tile's queries as halves; what a half cannot hold becomes its largest number. */
+/* Two numbers as halves; what a half cannot hold becomes its largest number. */
+static __device__ __forceinline__ uint32_t pack_within(float2 v) {
+    if (fabsf(v.x) > 65504.0f) v.x = copysignf(65504.0f, v.x);
+    if (fabsf(v.y) > 65504.0f) v.y = copysignf(65504.0f, v.y);
+    return pack_half(v.x, v.y);
+}
+/* What rounding v to these halves left over. */
+static __device__ __forceinline__ uint32_t pack_rest(float2 v, uint32_t halves) {
+    return pack_within(make_float2(v.x - half_low(halves), v.y - half_high(halves)));
+}
+
+/* The tile's queries as halves. */
 static __device__ __forceinline__ void load_queries(const float *q, int n_head, int head, int token0, int n_tokens,
                                                     uint8_t *shared) {
     for (int i = threadIdx.x; i < TOKENS * (BP_DIM / 2); i += 128) {
         const int t = i / (BP_DIM / 2), d = i % (BP_DIM / 2) * 2;
         float2 v = make_float2(0, 0);
         if (token0 + t < n_tokens) v = *(const float2 *)(q + ((int64_t)(token0 + t) * n_head + head) * BP_DIM + d);
-        if (fabsf(v.x) > 65504.0f) v.x = copysignf(65504.0f, v.x);
-        if (fabsf(v.y) > 65504.0f) v.y = copysignf(65504.0f, v.y);
-        *(uint32_t *)(shared + (t * PITCH_K + d) * 2) = pack_half(v.x, v.y);
+        *(uint32_t *)(shared + (t * PITCH_K + d) * 2) = pack_within(v);
+    }
+}
+
+/* score += the products of the warp's queries, whose halves lie at `queries`, and of a stage's keys. REST: of what those
+ * halves left of the queries q. */
+template <bool REST>
+static __device__ __forceinline__ void multiply_keys(float score[KEYS / 8][4], uint32_t queries, uint32_t keys,
+                                                     const float *q, int n_head, int n_tokens) {
+    const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
+    const float *exact[2]; /* this lane's first column of its two rows */
+#pragma unroll
+    for (int r = 0; r < 2; r++) {
+        const int token = min((int)blockIdx.x * TOKENS + warp * 16 + lane / 4 + r * 8, n_tokens - 1);
+        exact[r] = q + ((int64_t)token * n_head + blockIdx.y) * BP_DIM + lane % 4 * 2;
+    }
+#pragma unroll
+    for (int k = 0; k < STEPS; k++) {
+        uint32_t query[4];
+        load4(query, queries + ((warp * 16 + lane % 16) * PITCH_K + k * 16 + lane / 16 * 8) * 2);
+        if (REST) {
+#pragma unroll
+            for (int e = 0; e < 4; e++)
+                query[e] = pack_rest(*(const float2 *)(exact[e % 2] + k * 16 + e / 2 * 8), query[e]);
+        }
+#pragma unroll
+        for (int i = 0; i < KEYS / 16; i++) {
+            uint32_t key[4];
+            load4(key, keys + ((i * 16 + lane % 8 + lane / 16 * 8) * PITCH_K + k * 16 + lane / 8 % 2 * 8) * 2);
+            multiply<false>(score[2 * i], query, key[0], key[1]);
+            multiply<false>(score[2 * i + 1], query, key[2], key[3]);
+        }
+    }
+}
+
+/* mix += the keys' shares, as halves, times a stage's values. REST: what those halves left of the shares. */
+template <bool REST>
+static __device__ __forceinline__ void multiply_values(float mix[OUTS][4], const float share[KEYS / 8][4],
+                                                       uint32_t values) {
+    const int lane = threadIdx.x % 32;
+#pragma unroll
+    for (int k = 0; k < KEYS / 16; k++) {
+        uint32_t half[4];
+#pragma unroll
+        for (int e = 0; e < 4; e++) {
+            const float *from = share[2 * k + e / 2] + e % 2 * 2;
+            half[e] = pack_half(from[0], from[1]);
+            if (REST) half[e] = pack_rest(make_float2(from[0], from[1]), half[e]);
+        }
+#pragma unroll
+        for (int i = 0; i < OUTS / 2; i++) {
+            uint32_t value[4];
+            load4_transposed(value, values + ((k * 16 + lane % 16) * PITCH_V + i * 16 + lane / 16 * 8) * 2);
+            multiply<false>(mix[2 * i], half, value[0], value[1]);
+            multiply<false>(mix[2 * i + 1], half, value[2], value[3]);
+        }
     }
 }
 
@@ -122,6 +189,7 @@ extern "C" __global__ void __launch_bounds__(128)
             if (!mine || row_end[t] < inner_end) inner_end = mine ? row_end[t] : 0;
         }
         first = first / KEYS * KEYS;
+        const bool precise = end - first <= FEW_KEYS;
         __syncthreads();
         bool good = fetch(a, keys, kv_head, k_cache, v_cache, first, end, stages, there[0]), good_next = false;
         copies_commit();
@@ -139,18 +207,8 @@ extern "C" __global__ void __launch_bounds__(128)
             float score[KEYS / 8][4];
 #pragma unroll
             for (int i = 0; i < KEYS / 8; i++) score[i][0] = score[i][1] = score[i][2] = score[i][3] = 0;
-#pragma unroll
-            for (int k = 0; k < STEPS; k++) {
-                uint32_t query[4];
-                load4(query, base + ((warp * 16 + lane % 16) * PITCH_K + k * 16 + lane / 16 * 8) * 2);
-#pragma unroll
-                for (int i = 0; i < KEYS / 16; i++) {
-                    uint32_t key[4];
-                    load4(key, ks + ((i * 16 + lane % 8 + lane / 16 * 8) * PITCH_K + k * 16 + lane / 8 % 2 * 8) * 2);
-                    multiply<false>(score[2 * i], query, key[0], key[1]);
-                    multiply<false>(score[2 * i + 1], query, key[2], key[3]);
-                }
-            }
+            multiply_keys<false>(score, base, ks, q, n_head, n_tokens);
+            if (precise) multiply_keys<true>(score, base, ks, q, n_head, n_tokens);
             float most[2] = { top[0], top[1] };
             if (plain && whole && j0 >= inner_first && j0 + KEYS <= inner_end) { /* every key is seen */
 #pragma unroll
@@ -195,20 +253,8 @@ extern "C" __global__ void __launch_bounds__(128)
                     sum[h / 2] += score[i][h];
                 }
             }
-#pragma unroll
-            for (int k = 0; k < KEYS / 16; k++) {
-                const uint32_t share[4] = { pack_half(score[2 * k][0], score[2 * k][1]),
-                                            pack_half(score[2 * k][2], score[2 * k][3]),
-                                            pack_half(score[2 * k + 1][0], score[2 * k + 1][1]),
-                                            pack_half(score[2 * k + 1][2], score[2 * k + 1][3]) };
-#pragma unroll
-                for (int i = 0; i < OUTS / 2; i++) {
-                    uint32_t value[4];
-                    load4_transposed(value, vs + ((k * 16 + lane % 16) * PITCH_V + i * 16 + lane / 16 * 8) * 2);
-                    multiply<false>(mix[2 * i], share, value[0], value[1]);
-                    multiply<false>(mix[2 * i + 1], share, value[2], value[3]);
-                }
-            }
+            multiply_values<false>(mix, score, vs);
+            if (precise) multiply_values<true>(mix, score, vs);
             __syncthreads();
         }
     }
