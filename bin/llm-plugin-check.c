@@ -10,7 +10,7 @@
 #include "core/graph/op_name.h"
 
 enum { FAILED = 1, WRONG_USAGE = 2 };
-enum { FLAG_JSON, FLAG_BENCH, FLAG_OP, FLAG_SET, FLAG_COUNT };
+enum { FLAG_JSON, FLAG_BENCH, FLAG_OP, FLAG_PART, FLAG_EACH, FLAG_SET, FLAG_COUNT };
 
 static int complain(const bp_error *error) {
     fprintf(stderr, "llm-plugin-check: %s\n", error->message);
@@ -54,17 +54,22 @@ static int check(bp_config *config, const char *plugin, const bp_own_flag *own) 
     bp_error error = BP_ERROR_INIT;
     const bp_backend *backend = NULL;
     bp_open_device device;
+    static bp_check_share share;
     uint32_t only = own[FLAG_OP].value ? op_by_name(own[FLAG_OP].value) : 0;
     if (own[FLAG_OP].value && !only) {
         fprintf(stderr, "llm-plugin-check: no op is named %s\n", own[FLAG_OP].value);
+        return WRONG_USAGE;
+    }
+    if (bp_check_share_read(&share, own[FLAG_PART].value, own[FLAG_EACH].value, &error)) {
+        complain(&error);
         return WRONG_USAGE;
     }
     if (bp_plugin_load(config, plugin, &backend, &error)) return complain(&error);
     if (own[FLAG_SET].value && set_key(config, backend->name, own[FLAG_SET].value, &error)) return complain(&error);
     if (bp_device_open(config, backend, 0, &device, &error)) return complain(&error);
     bp_check_report report = { 0 };
-    if (!only) bp_check_abi(&device, &report);
-    bp_check_conformance(&device, only, &report);
+    if (!only && share.part == 0) bp_check_abi(&device, &report);
+    bp_check_conformance(&device, only, &share, &report);
     if (own[FLAG_BENCH].value) bp_check_bench(&device);
     device.api->close(device.handle);
     return finish(&report, own[FLAG_JSON].value);
@@ -75,6 +80,8 @@ int main(int argc, char **argv) {
         [FLAG_JSON] = { "--json", false, "print the result as JSON", NULL },
         [FLAG_BENCH] = { "--bench", false, "also measure matrix times vector for every type", NULL },
         [FLAG_OP] = { "--op", true, "check this op alone", NULL },
+        [FLAG_PART] = { "--part", true, "K/N: the K-th of N parts of the cases", NULL },
+        [FLAG_EACH] = { "--each", true, "at most so many cases of each kind", NULL },
         [FLAG_SET] = { "--set", true, "key=value for the plugin's section of the configuration", NULL },
     };
     bp_error error = BP_ERROR_INIT;

@@ -132,7 +132,7 @@ void bp_check_abi(const bp_open_device *device, bp_check_report *report) {
         bp_check_note(report, BP_CHECK_FAIL, "ABI stream_new", error.message);
         return;
     }
-    bp_check_maker maker = { run_walk, &w, BP_OP_MATMUL };
+    bp_check_maker maker = { run_walk, &w, BP_OP_MATMUL, NULL };
     bp_check_seed(1);
     bp_check_matmul_cases(&maker);
     expect(&w, "ABI walk found its case", w.walked);

@@ -94,12 +94,13 @@ double bp_check_random(void);            /* in [-1, 1) */
 int64_t bp_check_below(int64_t n);       /* in [0, n) */
 void bp_check_seed(uint64_t seed);
 
-/* All cases, one after the other, given to the sink; only of op `only` where that is not 0. */
+/* All cases, one after the other, given to the sink; only of op `only` where that is not 0, only those of the share. */
 typedef void bp_check_sink(void *self, bp_check_case *c);
 typedef struct bp_check_maker {
     bp_check_sink *sink;
     void *self;
     uint32_t only;
+    struct bp_check_share *share; /* NULL: all of them (check_share.h) */
 } bp_check_maker;
 void bp_check_all(const bp_check_maker *m);
 void bp_check_emit(const bp_check_maker *m, bp_check_case *c); /* oracle, sink, end */

@@ -244,14 +244,15 @@ static void run_case(void *self, bp_check_case *c) {
     }
 }
 
-void bp_check_conformance(const bp_open_device *device, uint32_t only, bp_check_report *report) {
+void bp_check_conformance(const bp_open_device *device, uint32_t only, bp_check_share *share,
+                          bp_check_report *report) {
     session s = { device, NULL, report, 0 };
     bp_error error = BP_ERROR_INIT;
     if (device->api->stream_new(device->handle, &s.stream, &error)) {
         bp_check_note(report, BP_CHECK_FAIL, "stream_new", error.message);
         return;
     }
-    bp_check_maker maker = { run_case, &s, only };
+    bp_check_maker maker = { run_case, &s, only, share };
     const uint64_t before = report->executed;
     bp_check_all(&maker);
     if (report->executed == before) { /* nothing was shown: that is no pass */

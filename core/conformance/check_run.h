@@ -3,7 +3,7 @@
 #define BP_CHECK_RUN_H
 
 #include "core/base/text.h"
-#include "core/conformance/check_case.h"
+#include "core/conformance/check_share.h"
 #include "core/device/plugin.h"
 
 /* One case on a device: its graph, buffers and program. */
@@ -41,7 +41,8 @@ typedef struct bp_check_report {
 } bp_check_report;
 void bp_check_note(bp_check_report *r, enum bp_check_outcome outcome, const char *name, const char *why);
 
-void bp_check_conformance(const bp_open_device *device, uint32_t only, bp_check_report *report);
+void bp_check_conformance(const bp_open_device *device, uint32_t only, bp_check_share *share,
+                          bp_check_report *report); /* only 0: all ops; share NULL: all cases */
 void bp_check_abi(const bp_open_device *device, bp_check_report *report);
 void bp_check_bench(const bp_open_device *device);
 
