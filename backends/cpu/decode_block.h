@@ -13,9 +13,9 @@
 
 /* How a type codes its values, and where its block has the scale bytes, d and the second factor (m or dmin). */
 typedef struct cpu_code {
-    int bits, zero;             /* bits 0: not quantised */
+    int bits, zero;             /* of the block's codes; bits 0: not quantised */
     int n_scales, at_scales;    /* scale bytes of a block and their offset */
-    int at_d, at_m;             /* offsets; at_m < 0: none */
+    int at_d, at_m;             /* offsets; below 0: none */
     int values, bytes;          /* of a block */
 } cpu_code;
 
@@ -32,7 +32,7 @@ static inline cpu_code cpu_code_of(uint32_t type) {
     case BP_TYPE_Q4_K: return (cpu_code){ 4, 0, 12, 4, 0, 2, 256, BLOCK(bp_block_q4_k) };
     case BP_TYPE_Q5_K: return (cpu_code){ 5, 0, 12, 4, 0, 2, 256, BLOCK(bp_block_q5_k) };
     case BP_TYPE_Q6_K: return (cpu_code){ 6, 32, 16, 192, 208, -1, 256, BLOCK(bp_block_q6_k) };
-    case BP_TYPE_MXFP4: return (cpu_code){ 5, 12, 1, 0, 0, -1, 32, BLOCK(bp_block_mxfp4) }; /* codes are v + 12 */
+    case BP_TYPE_MXFP4: return (cpu_code){ 4, 12, 1, 0, -1, -1, 32, BLOCK(bp_block_mxfp4) };
     default: return (cpu_code){ 0, 0, 0, 0, 0, -1, 1, 0 };
     }
 #undef BLOCK
@@ -95,10 +95,12 @@ static inline void cpu_codes_q6_k(const bp_block_q6_k *b, uint8_t *codes) {
         }
 }
 
-static inline void cpu_codes_mxfp4(const uint8_t *qs, uint8_t *codes) {
-    static const uint8_t values[16] = { 12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0 };
-    cpu_codes_nibbles(qs, codes);
-    for (int j = 0; j < 32; j++) codes[j] = values[codes[j]];
+/* MXFP4: what a nibble stands for, plus 12 (a small float, doubled). */
+#define CPU_MXFP4_VALUES 12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0
+
+static inline void cpu_mxfp4_values(uint8_t *codes, int n) {
+    static const uint8_t values[16] = { CPU_MXFP4_VALUES };
+    for (int j = 0; j < n; j++) codes[j] = values[codes[j]];
 }
 
 /* 2^(e - 128), whose two smallest are below the normal numbers. */
@@ -124,9 +126,17 @@ static inline void cpu_block_codes(uint32_t type, const uint8_t *block, uint8_t 
     case BP_TYPE_Q4_K: cpu_codes_q4_k(block + 16, codes); break;
     case BP_TYPE_Q5_K: cpu_codes_q5_k((const void *)block, codes); break;
     case BP_TYPE_Q6_K: cpu_codes_q6_k((const void *)block, codes); break;
-    case BP_TYPE_MXFP4: cpu_codes_mxfp4(block + 1, codes); break;
+    case BP_TYPE_MXFP4:
+        cpu_codes_nibbles(block + 1, codes);
+        cpu_mxfp4_values(codes, 32);
+        break;
     default: break;
     }
+}
+
+/* d of one block as the file has it, 0 where it has none. */
+static inline float cpu_block_d(const cpu_code *c, const uint8_t *block) {
+    return c->at_d < 0 ? 0 : cpu_half_to_float(cpu_load_half(block + c->at_d));
 }
 
 /* Integer scales and minima of a K block's 16 sub-blocks of 16 from its scale bytes; step is the distance between them. */

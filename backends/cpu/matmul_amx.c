@@ -90,6 +90,7 @@ INLINE void decode_units(const uint8_t *at, int units, const panel_kind k, uint8
         VI q[8];
         VF scale[2], start[2];
         unit_codes(at, k.bits, q);
+        if (k.powers) unit_values(q);
         for (int h = 0; h < 2; h++) {
             int s = 16 * (k.halves ? 2 * u + h : u);
             VF dv = _mm512_loadu_ps(d + s);

@@ -17,6 +17,7 @@ typedef __m256i VI;
 #define V_HALVES(p) _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)(p)))
 #define V_BYTES(p) _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)(p))))
 #define V_SIGNED(p) _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)(p))))
+#define V_POWERS(p) powers_of(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)(p))))
 #define V_STORE(p, v) _mm256_storeu_ps(p, v)
 #define VI_LOAD(p) _mm256_loadu_si256((const __m256i *)(const void *)(p))
 #define VI_SET(i) _mm256_set1_epi32(i)
@@ -25,6 +26,15 @@ typedef __m256i VI;
 #define VI_AND_OR(v, m, w) _mm256_or_si256(VI_AND(v, m), w)
 #define VI_SHR(v, n) _mm256_srli_epi16(v, n)
 #define VI_SHL(v, n) _mm256_slli_epi16(v, n)
+
+#define VI_TABLE(v) _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(_mm_setr_epi8(CPU_MXFP4_VALUES)), v)
+
+/* The two smallest are below the normal numbers. */
+static inline __attribute__((always_inline)) __m256 powers_of(__m256i e) {
+    __m256i normal = _mm256_slli_epi32(_mm256_sub_epi32(e, _mm256_set1_epi32(1)), 23);
+    __m256i low = _mm256_sllv_epi32(_mm256_set1_epi32(0x00200000), e), small = _mm256_cmpgt_epi32(_mm256_set1_epi32(2), e);
+    return _mm256_castsi256_ps(_mm256_blendv_epi8(normal, low, small));
+}
 
 /* Eight-bit codes lose their bias of 128 and are multiplied by magnitude, for two 8 by 8 bit products must fit 16 bits. */
 static inline __attribute__((always_inline)) __m256i dot_quad(__m256i acc, __m256i u, const int8_t *p, const int bits) {

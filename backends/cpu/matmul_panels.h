@@ -38,13 +38,15 @@ INLINE VI unit_dot(const VI *q, const cpu_q8 *x, int64_t unit, const int bits, c
 
 /* Types with blocks of 32. */
 INLINE void small_panel(const uint8_t *block, int lane, const cpu_q8 *x, const int tokens, int64_t n_blocks,
-                        const int bits, const int zero, const int has_min, VF *acc) {
-    const size_t codes = (size_t)bits * 64, step = codes + (has_min ? 64 : 32);
+                        const panel_kind k, VF *acc) {
+    const int bits = k.bits, zero = k.zero, has_min = k.has_min;
+    const size_t codes = (size_t)bits * 64, step = panel_step(k);
     for (int64_t b = 0; b < n_blocks; b++, block += step) {
         VI q[8];
         fetch_ahead(block, bits, lane, tokens);
         unit_codes(block + 4 * lane, bits, q);
-        VF d = V_HALVES(block + codes + 2 * lane), m = V_ZERO;
+        if (k.powers) unit_values(q);
+        VF d = k.powers ? V_POWERS(block + codes + lane) : V_HALVES(block + codes + 2 * lane), m = V_ZERO;
         if (has_min) m = V_HALVES(block + codes + 32 + 2 * lane);
         for (int t = 0; t < tokens; t++) {
             VF sum = V_INT(unit_dot(q, x + t, b, bits, zero));
@@ -112,17 +114,12 @@ INLINE void sixteen_panel(const uint8_t *block, int lane, const cpu_q8 *x, const
 INLINE void any_panel(const uint32_t type, const uint8_t *at, int lane, const cpu_q8 *x, const int tokens, int64_t n_in,
                       VF *acc) {
     switch (type) {
-    case BP_TYPE_Q4_0: small_panel(at, lane, x, tokens, n_in / 32, 4, 8, 0, acc); break;
-    case BP_TYPE_Q4_1: small_panel(at, lane, x, tokens, n_in / 32, 4, 0, 1, acc); break;
-    case BP_TYPE_Q5_0: small_panel(at, lane, x, tokens, n_in / 32, 5, 16, 0, acc); break;
-    case BP_TYPE_Q5_1: small_panel(at, lane, x, tokens, n_in / 32, 5, 0, 1, acc); break;
-    case BP_TYPE_Q8_0: small_panel(at, lane, x, tokens, n_in / 32, 8, V_ZERO_8, 0, acc); break;
     case BP_TYPE_Q4_K: six_bit_panel(at, lane, x, tokens, n_in / 256, 4, acc); break;
     case BP_TYPE_Q5_K: six_bit_panel(at, lane, x, tokens, n_in / 256, 5, acc); break;
     case BP_TYPE_Q2_K: sixteen_panel(at, lane, x, tokens, n_in / 256, 2, 0, acc); break;
     case BP_TYPE_Q3_K: sixteen_panel(at, lane, x, tokens, n_in / 256, 3, 4, acc); break;
     case BP_TYPE_Q6_K: sixteen_panel(at, lane, x, tokens, n_in / 256, 6, 32, acc); break;
-    default: break;
+    default: small_panel(at, lane, x, tokens, n_in / 32, panel_kind_of(type), acc); break;
     }
 }
 

@@ -108,7 +108,7 @@ static void signed_block(const cpu_weight *w, const cpu_code *c, int64_t row, in
         at += ((size_t)row * (size_t)(w->n_in / c->values) + (size_t)block) * (size_t)c->bytes;
         cpu_block_codes(w->type, at, codes);
         float m = c->at_m >= 0 ? cpu_half_to_float(cpu_load_half(at + c->at_m)) : 0;
-        cpu_block_scales(w->type, at + c->at_scales, 1, cpu_half_to_float(cpu_load_half(at + c->at_d)), m, scale, min);
+        cpu_block_scales(w->type, at + c->at_scales, 1, cpu_block_d(c, at), m, scale, min);
     } else {
         cpu_packed_block(w, c, row, block, codes, scale, min);
     }

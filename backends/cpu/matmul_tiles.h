@@ -16,15 +16,16 @@ typedef struct tile_tokens {
     _Alignas(64) float d[TILE_T][8];
 } tile_tokens;
 
-INLINE void tile_codes(tile_weights *w, int unit, int panel, const uint8_t *from, const int bits) {
+INLINE void tile_codes(tile_weights *w, int unit, int panel, const uint8_t *from, const panel_kind k) {
     VI q[8];
-    unit_codes(from, bits, q);
+    unit_codes(from, k.bits, q);
+    if (k.powers) unit_values(q);
     for (int i = 0; i < 8; i++) _mm512_store_si512(w->codes + ((unit * 8 + i) * TILE_P + panel) * 64, q[i]);
 }
 
 INLINE void tile_decode(tile_weights *w, int panel, const uint8_t *at, int units, const panel_kind k) {
     panel_scales(at, units, k, w->d + 16 * panel, w->m + 16 * panel, 16 * TILE_P);
-    for (int u = 0; u < units; u++) tile_codes(w, u, panel, at + (size_t)u * panel_step(k), k.bits);
+    for (int u = 0; u < units; u++) tile_codes(w, u, panel, at + (size_t)u * panel_step(k), k);
 }
 
 INLINE void tile_load(tile_tokens *x, const cpu_product *p, int64_t token, const int tokens, int64_t unit, int units,

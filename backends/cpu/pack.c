@@ -2,7 +2,7 @@
 
 static bool packable(enum cpu_level level, uint32_t type, int64_t n_in, int64_t n_out, int64_t n_outer) {
     cpu_code c = cpu_code_of(type);
-    if (level == CPU_PORTABLE || !c.bits || type == BP_TYPE_MXFP4 || n_in <= 0 || n_in % c.values) return false;
+    if (level == CPU_PORTABLE || !c.bits || n_in <= 0 || n_in % c.values) return false;
     return n_outer <= 1 || n_out % CPU_PANEL == 0;
 }
 
@@ -66,13 +66,14 @@ static uint8_t get_code(const uint8_t *unit, int bits, int row, int value) {
 
 static void pack_block(uint32_t type, const cpu_code *c, const uint8_t *block, int row, uint8_t *to) {
     uint8_t codes[256];
-    cpu_block_codes(type, block, codes);
+    if (type == BP_TYPE_MXFP4) cpu_codes_nibbles(block + 1, codes);
+    else cpu_block_codes(type, block, codes);
     size_t unit = cpu_unit_bytes(c->bits);
     for (int j = 0; j < c->values; j += 32) put_codes(to + (size_t)(j / 32) * unit, c->bits, row, codes + j);
     uint8_t *scales = to + (size_t)(c->values / 32) * unit;
     for (int s = 0; s < c->n_scales; s++) scales[16 * s + row] = block[c->at_scales + s];
     uint8_t *d = scales + 16 * c->n_scales;
-    memcpy(d + 2 * row, block + c->at_d, 2);
+    if (c->at_d >= 0) memcpy(d + 2 * row, block + c->at_d, 2);
     if (c->at_m >= 0) memcpy(d + 32 + 2 * row, block + c->at_m, 2);
 }
 
@@ -106,7 +107,9 @@ void cpu_packed_block(const cpu_weight *w, const cpu_code *c, int64_t row, int64
     const uint8_t *at = (const uint8_t *)w->data + ((size_t)(row / CPU_PANEL) * (size_t)(w->n_in / c->values) + (size_t)block) * step;
     int r = (int)(row % CPU_PANEL);
     for (int j = 0; j < c->values; j++) codes[j] = get_code(at + (size_t)(j / 32) * unit, c->bits, r, j % 32);
+    if (w->type == BP_TYPE_MXFP4) cpu_mxfp4_values(codes, c->values);
     const uint8_t *scales = at + (size_t)(c->values / 32) * unit, *d = scales + 16 * c->n_scales;
     float m = c->at_m >= 0 ? cpu_half_to_float(cpu_load_half(d + 32 + 2 * r)) : 0;
-    cpu_block_scales(w->type, scales + r, 16, cpu_half_to_float(cpu_load_half(d + 2 * r)), m, scale, min);
+    float by = c->at_d >= 0 ? cpu_half_to_float(cpu_load_half(d + 2 * r)) : 0;
+    cpu_block_scales(w->type, scales + r, 16, by, m, scale, min);
 }

@@ -4,8 +4,9 @@
  *           bits 2, 3: two groups, group g has quads 4 g.. in its two-bit fields; bits 4, 5, 6: four groups, group g has quad
  *           2 g in the low nibble and 2 g + 1 in the high one; bits 8: eight groups, quad q in group q.
  *           bits 3, 5: one more group, bit q is the top bit of quad q. bits 6: two more, as those of bits 2.
+ *           MXFP4: the nibbles of the file, not yet what they stand for
  *   scales  each scale byte of the block for 16 rows
- *   d, m    halves of 16 rows, m where the type has it */
+ *   d, m    halves of 16 rows, each where the type has it */
 #ifndef BP_CPU_PACK_PANEL_H
 #define BP_CPU_PACK_PANEL_H
 

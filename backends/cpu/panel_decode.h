@@ -3,13 +3,14 @@
  *   VI_LOAD(p), VI_SET(i), VI_AND(v, bytes), VI_SHR(v, n) (bits may cross bytes), VI_SHL,
  *   VI_AND_OR(v, bytes, w): (v & bytes) | w
  *   V_ZERO, V_SET(f), V_MUL(a, b), V_FMA(a, b, c), V_HALVES(p), V_STORE(p, v)
+ *   V_POWERS(p): floats 2^(byte - 128) of V_LANES bytes; VI_TABLE(v): each byte, below 16, as CPU_MXFP4_VALUES has it
  *   V_BYTES(p), V_SIGNED(p): floats from V_LANES unsigned or signed bytes
  *   V_ZERO_8    the zero point of 8-bit codes as unit_codes and VI_DOT have them */
 #include "pack_panel.h"
 
 #define INLINE static inline __attribute__((always_inline))
 
-#define PANEL_TYPES(X) X(Q4_0) X(Q4_1) X(Q5_0) X(Q5_1) X(Q8_0) X(Q2_K) X(Q3_K) X(Q4_K) X(Q5_K) X(Q6_K)
+#define PANEL_TYPES(X) X(Q4_0) X(Q4_1) X(Q5_0) X(Q5_1) X(Q8_0) X(Q2_K) X(Q3_K) X(Q4_K) X(Q5_K) X(Q6_K) X(MXFP4)
 
 /* q with the bits of `mask` that each byte of v has at `from` put in at `to`. */
 INLINE VI with_bits(VI q, VI v, const int from, const int to, const int mask) {
@@ -27,6 +28,11 @@ INLINE void unit_codes(const uint8_t *p, const int bits, VI *q) {
         if (bits == 5) q[i] = with_bits(q[i], VI_LOAD(p + 256), i, 4, 1);
         if (bits == 6) q[i] = with_bits(q[i], VI_LOAD(p + 256 + 64 * (i / 4)), 2 * (i % 4), 4, 3);
     }
+}
+
+/* Codes of a unit of MXFP4, looked up. */
+INLINE void unit_values(VI *q) {
+    for (int i = 0; i < 8; i++) q[i] = VI_TABLE(q[i]);
 }
 
 /* Six-bit scales and minima of a panel's block: 8 sub-blocks by 16 rows of each. */
@@ -56,28 +62,29 @@ INLINE void four_bits(const uint8_t *b, uint8_t *scale, uint8_t *min) {
     }
 }
 
-/* Bits, zero point, values of a scale, whether it has minima. */
+/* Bits, zero point, values of a scale, whether it has minima; big: blocks of 256; powers: MXFP4. */
 typedef struct panel_kind {
-    int bits, zero, halves, has_min, big;
+    int bits, zero, halves, has_min, big, powers;
 } panel_kind;
 
 INLINE panel_kind panel_kind_of(const uint32_t type) {
     switch (type) {
-    case BP_TYPE_Q4_0: return (panel_kind){ 4, 8, 0, 0, 0 };
-    case BP_TYPE_Q4_1: return (panel_kind){ 4, 0, 0, 1, 0 };
-    case BP_TYPE_Q5_0: return (panel_kind){ 5, 16, 0, 0, 0 };
-    case BP_TYPE_Q5_1: return (panel_kind){ 5, 0, 0, 1, 0 };
-    case BP_TYPE_Q8_0: return (panel_kind){ 8, V_ZERO_8, 0, 0, 0 };
-    case BP_TYPE_Q4_K: return (panel_kind){ 4, 0, 0, 1, 1 };
-    case BP_TYPE_Q5_K: return (panel_kind){ 5, 0, 0, 1, 1 };
-    case BP_TYPE_Q2_K: return (panel_kind){ 2, 0, 1, 1, 1 };
-    case BP_TYPE_Q3_K: return (panel_kind){ 3, 4, 1, 0, 1 };
-    default: return (panel_kind){ 6, 32, 1, 0, 1 }; /* Q6_K */
+    case BP_TYPE_Q4_0: return (panel_kind){ 4, 8, 0, 0, 0, 0 };
+    case BP_TYPE_Q4_1: return (panel_kind){ 4, 0, 0, 1, 0, 0 };
+    case BP_TYPE_Q5_0: return (panel_kind){ 5, 16, 0, 0, 0, 0 };
+    case BP_TYPE_Q5_1: return (panel_kind){ 5, 0, 0, 1, 0, 0 };
+    case BP_TYPE_Q8_0: return (panel_kind){ 8, V_ZERO_8, 0, 0, 0, 0 };
+    case BP_TYPE_Q4_K: return (panel_kind){ 4, 0, 0, 1, 1, 0 };
+    case BP_TYPE_Q5_K: return (panel_kind){ 5, 0, 0, 1, 1, 0 };
+    case BP_TYPE_MXFP4: return (panel_kind){ .bits = 4, .zero = 12, .powers = 1 };
+    case BP_TYPE_Q2_K: return (panel_kind){ 2, 0, 1, 1, 1, 0 };
+    case BP_TYPE_Q3_K: return (panel_kind){ 3, 4, 1, 0, 1, 0 };
+    default: return (panel_kind){ 6, 32, 1, 0, 1, 0 }; /* Q6_K */
     }
 }
 
 /* From the codes of 32 values to those of the next 32, within a block of 256 or from block to block of 32. */
-INLINE size_t panel_step(const panel_kind k) { return (size_t)k.bits * 64 + (k.big ? 0 : k.has_min ? 64 : 32); }
+INLINE size_t panel_step(const panel_kind k) { return (size_t)k.bits * 64 + (k.big ? 0 : k.powers ? 16 : k.has_min ? 64 : 32); }
 
 /* Scales of `units` times 32 values (a K type's block: all 8) of 16 rows, one for 32 values or for each half of them, `step`
  * floats apart; minima likewise, negated where the type subtracts them. */
@@ -85,7 +92,7 @@ INLINE void panel_scales(const uint8_t *at, int units, const panel_kind k, float
     const size_t unit = (size_t)k.bits * 64;
     if (!k.big) {
         for (int u = 0; u < units; u++, at += panel_step(k)) {
-            V_STORE(d + step * u, V_HALVES(at + unit));
+            V_STORE(d + step * u, k.powers ? V_POWERS(at + unit) : V_HALVES(at + unit));
             if (k.has_min) V_STORE(m + step * u, V_HALVES(at + unit + 32));
         }
         return;

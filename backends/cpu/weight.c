@@ -22,7 +22,7 @@ static void row_block(const cpu_weight *w, const cpu_code *c, int64_t row, int64
     const uint8_t *at = (const uint8_t *)w->data + ((size_t)row * (size_t)(w->n_in / c->values) + (size_t)block) * (size_t)c->bytes;
     cpu_block_codes(w->type, at, codes);
     float m = c->at_m >= 0 ? cpu_half_to_float(cpu_load_half(at + c->at_m)) : 0;
-    cpu_block_scales(w->type, at + c->at_scales, 1, cpu_half_to_float(cpu_load_half(at + c->at_d)), m, scale, min);
+    cpu_block_scales(w->type, at + c->at_scales, 1, cpu_block_d(c, at), m, scale, min);
 }
 
 void cpu_weight_values(const cpu_weight *w, int64_t row, int64_t k, int64_t n, float *out) {
