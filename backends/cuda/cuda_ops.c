@@ -6,7 +6,7 @@
 #include "backends/cuda/cuda_program.h"
 #include "backends/cuda/norm_plan.h"
 
-enum { THREADS = 256, BLOCK_LIMIT = 1 << 20, FEW_ROWS = 16, ARGMAX_PART = 1024, ARGMAX_PARTS = 128 };
+enum { THREADS = 256, BLOCK_LIMIT = 1 << 20, FEW_ROWS = 64, ARGMAX_PART = 1024, ARGMAX_PARTS = 128 };
 
 static cuda_planner plan_embed, plan_scores, plan_softmax, plan_mix;
 static cuda_planner plan_binary, plan_unary, plan_glu, plan_reduce, plan_gather, plan_slice, plan_concat, plan_convert, plan_pool;
