@@ -256,19 +256,26 @@ static bp_status add_missing(cuda_modules *m, const cuda_want *wants, uint32_t n
     return s;
 }
 
-static bp_status resolve(cuda_modules *m, cuda_want *w, bp_error *error) {
+/* Allow a kernel the shared memory of its launches where that and its own is more than 48 KB. */
+static bp_status allow_shared(cuda_modules *m, const cuda_want *w, bp_error *error) {
     const cuda_driver *cu = m->device->cu;
-    module *found = find(m, w);
-    bp_status s = cuda_result(m->device, cu->ModuleGetFunction(&w->handle, found->handle, w->function), w->function, error);
-    if (s || w->shared <= 48 << 10) return s;
-    if (w->shared > (uint32_t)m->device->shared_limit)
-        return cuda_fail(error, BP_E_UNSUPPORTED, "cuda: kernel %s needs %u bytes of shared memory, and the card has %d", w->function,
-                         w->shared, m->device->shared_limit);
-    int now = 0;
+    int own = 0, now = 0;
+    bp_status s = cuda_result(m->device, cu->FuncGetAttribute(&own, CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES, w->handle), w->function, error);
+    const int64_t all = (int64_t)w->shared + own;
+    if (s || all <= 48 << 10) return s;
+    if (all > m->device->shared_limit)
+        return cuda_fail(error, BP_E_UNSUPPORTED, "cuda: kernel %s needs %lld bytes of shared memory, and the card has %d", w->function,
+                         (long long)all, m->device->shared_limit);
     s = cuda_result(m->device, cu->FuncGetAttribute(&now, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, w->handle), w->function, error);
-    if (s || now >= (int)w->shared) return s;
-    return cuda_result(m->device, cu->FuncSetAttribute(w->handle, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, (int)w->shared),
-                       w->function, error);
+    if (now < (int)w->shared) now = (int)w->shared; /* another program's launches may have more */
+    if (s) return s;
+    return cuda_result(m->device, cu->FuncSetAttribute(w->handle, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, now), w->function, error);
+}
+
+static bp_status resolve(cuda_modules *m, cuda_want *w, bp_error *error) {
+    module *found = find(m, w);
+    bp_status s = cuda_result(m->device, m->device->cu->ModuleGetFunction(&w->handle, found->handle, w->function), w->function, error);
+    return s || !w->shared ? s : allow_shared(m, w, error);
 }
 
 bp_status cuda_modules_get(cuda_modules *m, cuda_want *wants, uint32_t n, bp_error *error) {

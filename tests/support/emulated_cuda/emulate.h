@@ -13,7 +13,8 @@
 #define __host__
 #define __forceinline__ inline __attribute__((always_inline))
 #define __launch_bounds__(...)
-#define __shared__ static
+/* A section of their own, whose size is that of a kernel's shared memory. */
+#define __shared__ static __attribute__((section("bp_shared")))
 #define __constant__ static
 #define __align__(n) __attribute__((aligned(n)))
 #define __grid_constant__
@@ -135,6 +136,8 @@ static inline void bp_em_apply(void (*f)(A...), void **a, std::index_sequence<I.
 }
 template <class... A> static inline void bp_em_call(void (*f)(A...), void **a) { bp_em_apply(f, a, std::index_sequence_for<A...>()); }
 template <class... A> static constexpr int bp_em_count(void (*)(A...)) { return sizeof...(A); }
+extern "C" __attribute__((weak, visibility("hidden"))) char __start_bp_shared[], __stop_bp_shared[];
+extern "C" __attribute__((visibility("default"))) int bp_em_static(void) { return (int)(__stop_bp_shared - __start_bp_shared); }
 /* compile.py puts one a kernel at the end of the source. */
 #define BP_EM_KERNEL(name) \
     extern "C" __attribute__((visibility("default"))) void name##__call(void **a) { bp_em_call(&name, a); } \

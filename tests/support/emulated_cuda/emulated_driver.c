@@ -122,7 +122,7 @@ typedef struct kernel_info {
     void (*call)(void **);
     int count;
     struct CUmod_st *module;
-    int dynamic;
+    int dynamic, fixed; /* bytes of shared memory: allowed a launch, and the kernel's own */
 } kernel_info;
 struct CUmod_st {
     void *library;
@@ -310,9 +310,15 @@ API CUresult cuModuleGetFunction(CUfunction *out, CUmodule m, const char *name) 
     snprintf(symbol, sizeof symbol, "%s__count", name);
     int (*count)(void) = (int (*)(void))dlsym(m->library, symbol);
     f->count = count ? count() : 0;
+    int (*fixed)(void) = (int (*)(void))dlsym(m->library, "bp_em_static");
+    f->fixed = fixed ? fixed() : 0;
+    f->dynamic = (48 << 10) - f->fixed;
     return f->call && count ? CUDA_SUCCESS : CUDA_ERROR_NOT_FOUND;
 }
-API CUresult cuFuncGetAttribute(int *v, CUfunction_attribute a, CUfunction f) { return (void)a, *v = ((kernel_info *)f)->dynamic, CUDA_SUCCESS; }
+API CUresult cuFuncGetAttribute(int *v, CUfunction_attribute a, CUfunction f) {
+    const kernel_info *k = (kernel_info *)f;
+    return *v = a == CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES ? k->fixed : k->dynamic, CUDA_SUCCESS;
+}
 API CUresult cuFuncSetAttribute(CUfunction f, CUfunction_attribute a, int v) { return (void)a, ((kernel_info *)f)->dynamic = v, CUDA_SUCCESS; }
 
 API CUresult cuLaunchKernel(CUfunction f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned shared,
@@ -320,7 +326,7 @@ API CUresult cuLaunchKernel(CUfunction f, unsigned gx, unsigned gy, unsigned gz,
     kernel_info *k = (kernel_info *)f;
     unsigned grid[3] = { gx, gy, gz }, block[3] = { bx, by, bz };
     (void)extra;
-    if (shared > 48 << 10 && shared > (unsigned)k->dynamic) return CUDA_ERROR_INVALID_VALUE;
+    if (!dry() && shared > (unsigned)k->dynamic) return CUDA_ERROR_INVALID_VALUE;
     if (!s->capturing) return run(k, grid, block, shared, args);
     launch *l = calloc(1, sizeof *l);
     l->f = k, l->shared = shared;
