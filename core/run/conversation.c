@@ -60,7 +60,7 @@ static bp_status render(const bp_conversation *c, bp_text *prompt, bp_tokens *id
 /* The answer, taken apart into content, reasoning and calls, becomes part of the conversation. */
 static bp_status remember(bp_conversation *c, const bp_text *prompt, const bp_text *answer, bp_error *error) {
     json_t *message;
-    bp_status status = bp_answer_message(bp_chat_source(c->chat), bp_text_get(prompt), prompt->size, bp_text_get(answer),
+    bp_status status = bp_answer_message(bp_chat_source(c->chat), bp_text_get(prompt), prompt->size, NULL, bp_text_get(answer),
                                          answer->size, &message, error);
     if (!status && json_array_append_new(c->messages, message)) status = bp_fail(error, BP_E_NO_MEMORY, "out of memory");
     return status;

@@ -1,4 +1,4 @@
-/* Any bytes as an answer, in any format: nothing is lost to a crash, arguments are JSON, and pieces make no difference. */
+/* Any bytes as an answer, in any format: no crash, and pieces make no difference to the sum. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,16 +9,13 @@
 static const char *const templates[] = {
     "<tool_call></think>", "\"parameters\": <|start_header_id|> <|python_tag|>", "[TOOL_CALLS] [THINK]", "tool▁calls▁begin </think>",
     "<|channel|> <|message|>", "<|tool_call|> Here is my thought process: <response>", "<|START_ACTION|> <|START_THINKING|>",
-    "<|tool_calls_section_begin|> <seed:think>",
+    "<|tool_calls_section_begin|> <seed:think>", "<tool_call> <function= seed:tool_call", "minimax:tool_call </think>", "｜DSML｜",
+    "[func_name1(params_name1=1)]", "<|tool_list_start|>", "<|channel>thought <channel|> <|tool_call>", "<|inner_prefix|> <|tools_prefix|>",
+    "<|tool_call:begin|>", ">>>all", "functools[ <TOOLCALL> <tool_calls> <function_calls>",
 };
 
 static void hear(void *user, int kind, uint32_t call, const char *text, size_t n) {
     if (!n) abort();
-    if (kind == BP_ANSWER_ARGUMENTS) {
-        json_t *json = json_loadb(text, n, JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, NULL);
-        if (!json_is_object(json)) abort();
-        json_decref(json);
-    }
     static int last;
     bp_text *out = user;
     if (kind != last || !out->size) bp_text_format(out, "%d.%u:", kind, call);
@@ -28,7 +25,7 @@ static void hear(void *user, int kind, uint32_t call, const char *text, size_t n
 
 static void parse(const char *template_text, const char *data, size_t n, size_t piece, bp_text *out) {
     bp_answer *answer;
-    if (bp_answer_new(template_text, NULL, 0, hear, out, &answer, NULL)) abort();
+    if (bp_answer_new(template_text, NULL, 0, NULL, hear, out, &answer, NULL)) abort();
     for (size_t at = 0; at < n; at += piece) bp_answer_feed(answer, data + at, n - at < piece ? n - at : piece, NULL);
     if (bp_answer_end(answer, NULL)) abort();
     bp_answer_free(answer);
