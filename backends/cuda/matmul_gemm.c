@@ -1,6 +1,6 @@
 /* Products of many tokens. Quantised weights are decoded into a panel of half precision (F32 where activations are
  * exact), part by part, and multiplied on the tensor cores: by cuBLASLt where it is there, else by gemm_half.cu; F32
- * weights in F32. */
+ * weights in F32 (gemm_float.cu without cuBLASLt, which also splits long sums of few results among more blocks). */
 #include <stdio.h>
 #include <string.h>
 
@@ -64,7 +64,7 @@ static void unpack(cuda_plan *p, const cuda_node *n, uint32_t form, int64_t firs
 /* Rows [first, first + rows) of n's result; w has these alone. */
 static void multiply(cuda_plan *p, const cuda_node *n, uint32_t form, cuda_tensor *w, int64_t first, int64_t rows,
                      cuda_tensor *x) {
-    if (form != BP_TYPE_F32 && matmul_lt(p, n, form, w, first, rows, x)) return;
+    if (matmul_lt(p, n, form, w, first, rows, x)) return;
     const bool half = form != BP_TYPE_F32;
     const int64_t tile = half ? HALF_TILE : FLOAT_TILE;
     cuda_launch *l = half ? cuda_add(p, n, "gemm_half.cu", "gemm_half", 256, "-DBP_BF16=%d", form == BP_TYPE_BF16)

@@ -1,4 +1,4 @@
-/* A product on cuBLASLt: half or bfloat16 operands, F32 sums and result. */
+/* A product on cuBLASLt: F32, half or bfloat16 operands, F32 sums and result. */
 #include <string.h>
 
 #include "backends/cuda/cuda_check.h"
@@ -99,11 +99,11 @@ static bp_status run(const cuda_call *c, bp_error *error) {
 bool matmul_lt(cuda_plan *p, const cuda_node *n, uint32_t type, cuda_tensor *w, int64_t first, int64_t rows,
                cuda_tensor *x) {
     bp_device *d = (bp_device *)(uintptr_t)cuda_plan_device(p);
-    if (n->in[0]->n[1] % 4 || rows % 4 || !cuda_blas_ready(d)) return false;
+    if (n->in[0]->n[0] % 4 || n->in[0]->n[1] % 4 || rows % 4 || !cuda_blas_ready(d)) return false;
     lt_product *q = cuda_plan_alloc(p, sizeof *q);
     cuda_tensor *workspace = cuda_scratch(p, WORKSPACE_BYTES);
     if (!q || !workspace) return true;
-    q->type = type == BP_TYPE_BF16 ? CUDA_R_16BF : CUDA_R_16F;
+    q->type = type == BP_TYPE_F32 ? CUDA_R_32F : type == BP_TYPE_BF16 ? CUDA_R_16BF : CUDA_R_16F;
     q->n_in = n->in[0]->n[0], q->rows = rows, q->out_rows = n->in[0]->n[1], q->first = first;
     q->bias = n->in[2] != NULL;
     pthread_mutex_init(&q->lock, NULL);

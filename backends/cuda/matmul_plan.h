@@ -59,7 +59,7 @@ uint32_t matmul_form(const cuda_plan *p, const cuda_tensor *w);
 /* n's activations in that type, made once for all products of them. */
 cuda_tensor *matmul_convert(cuda_plan *p, const cuda_node *n, uint32_t form);
 
-/* Rows [first, first + rows) of n's result on cuBLASLt; w [n_in, rows] and x in `type` (F16, BF16). False: it is not
+/* Rows [first, first + rows) of n's result on cuBLASLt; w [n_in, rows] and x in `type` (F32, F16, BF16). False: it is not
  * there. */
 bool matmul_lt(cuda_plan *p, const cuda_node *n, uint32_t type, cuda_tensor *w, int64_t first, int64_t rows,
                cuda_tensor *x);
