@@ -62,8 +62,9 @@ uint32_t bp_attention_temperature(const bp_model *m, bp_builder *b, uint32_t pos
     const bp_attention_facts *a = &m->decoder.attention;
     const bp_dim row[2] = { bp_number(1), bp_symbol(b, BP_SYMBOL_N_TOKENS) };
     if (!a->temperature_length) return BP_NONE;
-    const float inverse = 1 / (float)a->temperature_length; /* half a position more: rounding misses no whole number */
-    uint32_t t = bp_scale(b, bp_reshape(b, bp_convert_f32(b, positions), 2, row), inverse, 1.5f * inverse);
+    /* Half a position more: rounding misses no whole number. */
+    const float inverse = 1 / (float)a->temperature_length, first = a->temperature_at_once ? 0.5f : 1.5f;
+    uint32_t t = bp_scale(b, bp_reshape(b, bp_convert_f32(b, positions), 2, row), inverse, first * inverse);
     t = bp_activation(b, bp_scale(b, bp_activation(b, t, BP_ACT_FLOOR), 1, 1), BP_ACT_LOG);
     return bp_scale(b, t, a->temperature_scale, 1);
 }
@@ -94,7 +95,7 @@ uint32_t bp_attention_block(const bp_model *m, bp_builder *b, const bp_graph_inp
         h.k = bp_rope(b, h.k, in->positions, in->rope_factors, l->rope);
     }
     if (a->qk_norm_late) norm_heads(m, b, layer, &h);
-    if (!l->rotated && a->temperature_length) h.q = bp_mul(b, h.q, in->temperature);
+    if (a->temperature_length && (a->temperature_all || !l->rotated)) h.q = bp_mul(b, h.q, in->temperature);
     const bp_attention_params p = { .n_head = (uint32_t)l->n_head,
                                     .n_head_kv = (uint32_t)l->n_head_kv,
                                     .head_dim = (uint32_t)l->head_dim,

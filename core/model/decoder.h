@@ -46,6 +46,8 @@ typedef struct bp_attention_facts {
     /* In layers without RoPE q is multiplied by 1 + scale * ln(1 + floor((position + 1) / length)); length 0: not. */
     float temperature_scale;
     int64_t temperature_length;
+    bool temperature_all;    /* in all layers */
+    bool temperature_at_once; /* floor(position / length) */
     bp_mla_facts mla;
 } bp_attention_facts;
 
@@ -76,6 +78,7 @@ typedef struct bp_recurrent_facts {
     int64_t n_group;  /* heads of b and c, or of keys */
     bool step_norms;  /* MAMBA: RMS norms ssm_dt_norm, ssm_b_norm and ssm_c_norm */
     bool plain_norms; /* MAMBA: the same without weights */
+    bool interleaved; /* DELTA: head h reads key head h mod n_group, not h / (n_rank / n_group) */
     bool norm;        /* MAMBA2: ssm_norm must be there */
 } bp_recurrent_facts;
 
@@ -87,6 +90,8 @@ typedef struct bp_experts_facts {
     /* Tensors ffn_gate_inp.bias, exp_probs_b.bias, ffn_*_exps.bias must be there. */
     bool router_bias, select_bias, bias;
     bool shared_gate;              /* tensor ffn_gate_inp_shexp */
+    bool plain;                    /* down(f(up x)), the shared one too */
+    int64_t n_latent;              /* experts read and answer this many values, ffn_latent_down of x; 0: x itself */
     bool weigh_input;              /* the weight multiplies what the expert reads, not what it answers */
     bp_glu_params glu;
 } bp_experts_facts;

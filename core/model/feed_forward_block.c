@@ -46,32 +46,45 @@ static uint32_t expert_linear(const bp_model *m, bp_builder *b, int64_t layer, c
 static uint32_t shared_expert(const bp_model *m, bp_builder *b, int64_t layer, uint32_t x) {
     const bp_experts_facts *e = &m->decoder.experts;
     const int64_t n = m->hp.n_embd, n_ff = e->n_ff_shared;
-    uint32_t gate = bp_linear(m, b, layer, "ffn_gate_shexp", x, n, n_ff, false),
-             up = bp_linear(m, b, layer, "ffn_up_shexp", x, n, n_ff, false);
-    uint32_t y = bp_linear(m, b, layer, "ffn_down_shexp", bp_glu(b, gate, up, e->glu), n_ff, n, false);
+    uint32_t up = bp_linear(m, b, layer, "ffn_up_shexp", x, n, n_ff, false);
+    uint32_t mid = e->plain ? bp_activation(b, up, e->glu.f)
+                            : bp_glu(b, bp_linear(m, b, layer, "ffn_gate_shexp", x, n, n_ff, false), up, e->glu);
+    uint32_t y = bp_linear(m, b, layer, "ffn_down_shexp", mid, n_ff, n, false);
     uint32_t w = e->shared_gate ? bp_weight(m, b, layer, "ffn_gate_inp_shexp.weight", n, 1, 0) : BP_NONE;
     if (w == BP_NONE) return y;
     return bp_mul(b, y, bp_activation(b, bp_matmul(b, w, x, BP_NONE), BP_ACT_SIGMOID));
 }
 
+/* What goes into the experts' last matrix; *weights become 1 where they have multiplied the input. */
+static uint32_t expert_middle(const bp_model *m, bp_builder *b, int64_t layer, uint32_t x, uint32_t ids, int64_t n,
+                              uint32_t *weights) {
+    const bp_experts_facts *e = &m->decoder.experts;
+    if (bp_has_weight(m, layer, "ffn_gate_up_exps.weight") && !e->weigh_input)
+        return bp_glu(b, expert_linear(m, b, layer, "ffn_gate_up_exps", x, ids, n, 2 * e->n_ff), BP_NONE, e->glu);
+    uint32_t up = expert_linear(m, b, layer, "ffn_up_exps", x, ids, n, e->n_ff);
+    if (e->plain) return bp_activation(b, up, e->glu.f);
+    uint32_t gate = expert_linear(m, b, layer, "ffn_gate_exps", x, ids, n, e->n_ff);
+    if (e->weigh_input) { /* as w * (gate x) is gate (w * x) */
+        const bp_dim each[3] = { bp_number(1), bp_number(e->route.n_used), bp_symbol(b, BP_SYMBOL_N_TOKENS) };
+        uint32_t w = bp_reshape(b, *weights, 3, each);
+        gate = bp_mul(b, gate, w);
+        up = bp_mul(b, up, w);
+        *weights = bp_scale(b, *weights, 0, 1);
+    }
+    return bp_glu(b, gate, up, e->glu);
+}
+
 uint32_t bp_experts_block(const bp_model *m, bp_builder *b, int64_t layer, uint32_t x) {
     const bp_experts_facts *e = &m->decoder.experts;
-    const int64_t n = m->hp.n_embd;
+    const int64_t n = m->hp.n_embd, n_in = e->n_latent ? e->n_latent : n;
     uint32_t weights = 0, logits = bp_linear(m, b, layer, "ffn_gate_inp", x, n, e->n, e->router_bias);
     uint32_t select = e->select_bias ? bp_weight(m, b, layer, "exp_probs_b.bias", e->n, 0, 0)
                                      : bp_weight_if(m, b, layer, "exp_probs_b.bias", e->n, 0, 0);
     uint32_t ids = bp_route_experts(b, logits, select, e->route, &weights);
-    uint32_t gate = expert_linear(m, b, layer, "ffn_gate_exps", x, ids, n, e->n_ff);
-    uint32_t up = expert_linear(m, b, layer, "ffn_up_exps", x, ids, n, e->n_ff);
-    if (e->weigh_input) { /* as w * (gate x) is gate (w * x) */
-        const bp_dim each[3] = { bp_number(1), bp_number(e->route.n_used), bp_symbol(b, BP_SYMBOL_N_TOKENS) };
-        uint32_t w = bp_reshape(b, weights, 3, each);
-        gate = bp_mul(b, gate, w);
-        up = bp_mul(b, up, w);
-        weights = bp_scale(b, weights, 0, 1);
-    }
-    uint32_t down = expert_linear(m, b, layer, "ffn_down_exps", bp_glu(b, gate, up, e->glu), ids, e->n_ff, n);
-    uint32_t y = bp_combine_experts(b, down, weights);
+    uint32_t read = e->n_latent ? bp_linear(m, b, layer, "ffn_latent_down", x, n, n_in, false) : x;
+    uint32_t middle = expert_middle(m, b, layer, read, ids, n_in, &weights);
+    uint32_t y = bp_combine_experts(b, expert_linear(m, b, layer, "ffn_down_exps", middle, ids, e->n_ff, n_in), weights);
+    if (e->n_latent) y = bp_linear(m, b, layer, "ffn_latent_up", y, n_in, n, false);
     return e->n_ff_shared ? bp_add(b, y, shared_expert(m, b, layer, x)) : y;
 }
 

@@ -110,6 +110,7 @@ static void read_yarn(bp_model *model, bp_rope_params *rope) {
     rope->yarn_factor = bp_float_or(model, "rope.scaling.yarn_ext_factor", 1);
     rope->beta_fast = bp_float_or(model, "rope.scaling.yarn_beta_fast", 32);
     rope->beta_slow = bp_float_or(model, "rope.scaling.yarn_beta_slow", 1);
+    rope->attn_scale /= 1 - 0.1f * bp_float_or(model, "rope.scaling.yarn_log_multiplier", 0) * logf(rope->freq_scale);
 }
 
 /* Types "linear" and "yarn" scale; "longrope" and llama 3's scaling are tensors of factors

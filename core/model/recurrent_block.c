@@ -94,18 +94,29 @@ static uint32_t short_conv(const bp_model *m, bp_builder *b, const bp_graph_inpu
     return bp_linear(m, b, layer, "shortconv.out_proj", bp_mul(b, bp_slice(b, all, n, n), u), n, n, false);
 }
 
-/* The decay (a logarithm) and beta of each head [n_head, n_tokens], from ssm_ba, in which each key head has the betas of its
- * heads and then their decays. */
+/* The decay (a logarithm) and beta of each head [n_head, n_tokens] from the projections of both. */
+static void rates(const bp_model *m, bp_builder *b, int64_t layer, uint32_t step, uint32_t beta, bp_delta_inputs *out) {
+    const int64_t heads = m->decoder.recurrent.n_rank;
+    out->beta = bp_activation(b, beta, BP_ACT_SIGMOID);
+    step = bp_activation(b, bp_add(b, step, bp_weight(m, b, layer, "ssm_dt.bias", heads, 0, 0)), BP_ACT_SOFTPLUS);
+    out->decay = bp_mul(b, step, bp_weight(m, b, layer, "ssm_a", heads, 0, 0));
+}
+
+/* The projections are matrices of their own, or one ssm_ba in which each key head has the betas of its heads and then
+ * their decays. */
 static void decay_and_beta(const bp_model *m, bp_builder *b, int64_t layer, uint32_t x, bp_delta_inputs *out) {
     const bp_recurrent_facts *r = &m->decoder.recurrent;
     const int64_t heads = r->n_rank, each = heads / r->n_group;
     const bp_dim tokens = bp_symbol(b, BP_SYMBOL_N_TOKENS), rows[3] = { bp_number(2 * each), bp_number(r->n_group), tokens };
     const bp_dim flat[2] = { bp_number(heads), tokens };
+    if (r->interleaved) {
+        uint32_t step = bp_linear(m, b, layer, "ssm_alpha", x, m->hp.n_embd, heads, false);
+        rates(m, b, layer, step, bp_linear(m, b, layer, "ssm_beta", x, m->hp.n_embd, heads, false), out);
+        return;
+    }
     uint32_t both = bp_reshape(b, bp_linear(m, b, layer, "ssm_ba", x, m->hp.n_embd, 2 * heads, false), 3, rows);
-    out->beta = bp_activation(b, bp_reshape(b, bp_slice(b, both, 0, each), 2, flat), BP_ACT_SIGMOID);
-    uint32_t step = bp_reshape(b, bp_slice(b, both, each, each), 2, flat);
-    step = bp_activation(b, bp_add(b, step, bp_weight(m, b, layer, "ssm_dt.bias", heads, 0, 0)), BP_ACT_SOFTPLUS);
-    out->decay = bp_mul(b, step, bp_weight(m, b, layer, "ssm_a", heads, 0, 0));
+    uint32_t beta = bp_reshape(b, bp_slice(b, both, 0, each), 2, flat);
+    rates(m, b, layer, bp_reshape(b, bp_slice(b, both, each, each), 2, flat), beta, out);
 }
 
 /* q, k and v of all heads in turn, as the convolution reads them, and the gate of the output. */
@@ -131,6 +142,13 @@ static delta_parts parts_of(const bp_model *m, bp_builder *b, int64_t layer, uin
                           bp_linear(m, b, layer, "attn_gate", x, m->hp.n_embd, r->n_inner, false) };
 }
 
+/* x [n, n_tokens] k times over: [k * n, n_tokens]. */
+static uint32_t repeated(bp_builder *b, uint32_t x, int64_t k) {
+    uint32_t all = x;
+    for (int64_t i = 1; i < k; i++) all = bp_concat(b, all, x);
+    return all;
+}
+
 static uint32_t delta_rule(const bp_model *m, bp_builder *b, const bp_graph_inputs *in, int64_t layer, uint32_t x) {
     const bp_recurrent_facts *r = &m->decoder.recurrent;
     const int64_t inner = r->n_inner, heads = r->n_rank, dim_v = inner / heads, keys = r->n_group * r->n_state, mixed = 2 * keys + inner;
@@ -139,7 +157,8 @@ static uint32_t delta_rule(const bp_model *m, bp_builder *b, const bp_graph_inpu
     bp_delta_inputs d = { .q = bp_slice(b, u, 0, keys), .k = bp_slice(b, u, keys, keys), .v = bp_slice(b, u, 2 * keys, inner) };
     decay_and_beta(m, b, layer, x, &d);
     const bp_state_inputs state = state_of(b, in, "ssm_state", layer, r->n_state, dim_v, heads);
-    const bp_delta_rule_params p = { (uint32_t)heads, (uint32_t)r->n_group, 1 / sqrtf((float)r->n_state), L2_EPS };
+    if (r->interleaved) d.q = repeated(b, d.q, heads / r->n_group), d.k = repeated(b, d.k, heads / r->n_group);
+    const bp_delta_rule_params p = { (uint32_t)heads, (uint32_t)(r->interleaved ? heads : r->n_group), 1 / sqrtf((float)r->n_state), L2_EPS };
     uint32_t y = bp_delta_rule(b, &d, &state, p);
     y = bp_norm(b, BP_OP_RMS_NORM, y, BP_NONE, bp_weight(m, b, layer, "ssm_norm.weight", dim_v, 0, 0), BP_NONE,
                 (bp_norm_params){ m->hp.norm_eps, (uint32_t)dim_v }, NULL);

@@ -1,4 +1,5 @@
-"""Tiny models of every decoder architecture against transformers: through the reference plugin and cpu.so.
+"""Tiny models of every decoder architecture against transformers (fixtures/golden) or llama.cpp (fixtures/peer): through the
+reference plugin and cpu.so.
 
 A few models go through every level of cpu.so, every placement and every way of feeding; the others through the reference and the
 best level. BP_SLOW=1: all models through everything."""
@@ -49,7 +50,7 @@ def compare(name, settings, model, case, std, chunk):
     check(name + " greedy", got["greedy"] == case["greedy_next"], f"{got['greedy']} {case['greedy_next']}")
 
 
-for path in sorted(glob.glob(os.path.join(FIXTURES, "golden", "*.gguf"))):
+for path in sorted(glob.glob(os.path.join(FIXTURES, "golden", "*.gguf")) + glob.glob(os.path.join(FIXTURES, "peer", "*.gguf"))):
     with open(path[:-5] + ".json", encoding="utf-8") as file:
         wanted = json.load(file)
     base = os.path.basename(path)[:-5]

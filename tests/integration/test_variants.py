@@ -74,6 +74,13 @@ def one_matrix(arrays):
         arrays[name.replace(".attn_q.", ".attn_qkv.")] = np.concatenate(parts, axis=0)
 
 
+def joined_experts(arrays):
+    """The gates and ups of experts in one tensor, gates first."""
+    for name in [n for n in arrays if ".ffn_gate_exps." in n]:
+        parts = [arrays.pop(name), arrays.pop(name.replace("_gate_", "_up_"))]
+        arrays[name.replace("_gate_", "_gate_up_")] = np.concatenate(parts, axis=1)
+
+
 def three_matrices(widths):
     def change(arrays):
         for name in [n for n in arrays if ".attn_qkv." in n]:
@@ -100,6 +107,8 @@ for model, lengths in (("deepseek2", (24, 16)), ("deepseek3", (32, 16))):
         "deepseek2.attention.head_count_kv": 4}, expanded_latents)
 same("qwen2", "q, k, v in one matrix", tensors=one_matrix)
 same("phi2", "q, k, v in one matrix", tensors=one_matrix)
+for model in ("qwen3moe", "deepseek3", "gpt_oss"):
+    same(model, "gate and up of experts in one tensor", tensors=joined_experts)
 same("gpt2", "q, k, v in three matrices", tensors=three_matrices((64, 64, 64)))
 same("phi3", "q, k, v in three matrices", tensors=three_matrices((64, 32, 32)))
 same("llama_tied", "a number a layer", {"llama.attention.head_count": [8, 8], "llama.attention.head_count_kv": [2, 2],
