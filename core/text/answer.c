@@ -35,6 +35,10 @@ static const bp_answer_marker *at_prompts_end(const bp_answer *a, const char *pr
     return NULL;
 }
 
+static int text_state(const bp_answer *a) {
+    return a->bare_json || a->bare_list || a->bare_python ? BP_ANSWER_BEGIN : BP_ANSWER_TEXT;
+}
+
 static void begin_call(bp_answer *a, const bp_answer_marker *m, int form, bool from_prompt) {
     a->marker = m;
     a->from_prompt = from_prompt;
@@ -61,6 +65,7 @@ static void activate(bp_answer *a, const char *template_text) {
     a->harmony = contains(template_text, "<|channel|>") && contains(template_text, "<|message|>");
     bool llama = contains(template_text, "<|start_header_id|>") || contains(template_text, "<|header_start|>");
     a->bare_json = llama && contains(template_text, "\"parameters\":");
+    a->bare_list = contains(template_text, "single JSON array") && contains(template_text, "\"arguments\":");
     a->bare_python = contains(template_text, "(params_name1");
 }
 
@@ -72,9 +77,7 @@ bp_status bp_answer_new(const char *template_text, const char *prompt, size_t n,
     a->user = user;
     a->tools = json_incref((json_t *)tools);
     activate(a, template_text);
-    a->state = a->harmony                      ? BP_ANSWER_HEADER
-             : a->bare_json || a->bare_python ? BP_ANSWER_BEGIN
-                                               : BP_ANSWER_TEXT;
+    a->state = a->harmony ? BP_ANSWER_HEADER : text_state(a);
     if (!a->harmony) begin_after(a, prompt, prompt ? n : 0);
     return BP_OK;
 }
@@ -171,7 +174,7 @@ static void pass_marker(bp_answer *a, const bp_answer_marker *m) {
     } else if (m->action == CLOSE_REASONING) {
         bp_text_clear(&a->space);
         a->kind = BP_ANSWER_CONTENT;
-        if (a->bare_json || a->bare_python) a->state = BP_ANSWER_BEGIN;
+        a->state = text_state(a);
     } else if (m->action == CALL) {
         begin_call(a, m, m->form, false);
         return;

@@ -38,8 +38,13 @@ int bp_call_go(bp_answer *a, bp_call_fn *next) {
     return BP_STEP_ON;
 }
 
+bp_piece bp_call_short(const bp_answer *a) {
+    bp_piece rest = bp_answer_rest(a);
+    return (bp_piece){ rest.s, BP_MIN(rest.n, (size_t)BP_CALL_MAX_NAME) };
+}
+
 int bp_call_wait(const bp_answer *a) {
-    return bp_answer_rest(a).n > BP_CALL_MAX_NAME ? BP_STEP_BROKEN : BP_STEP_MORE;
+    return bp_answer_rest(a).n >= BP_CALL_MAX_NAME ? BP_STEP_BROKEN : BP_STEP_MORE;
 }
 
 bool bp_call_skip(bp_answer *a, const char *characters) {
@@ -63,7 +68,6 @@ int bp_call_between(bp_answer *a, const char *separators) {
     int at = c->end ? bp_call_at(a, c->end) : 0;
     if (at < 0) return BP_STEP_MORE;
     if (!at) return BP_STEP_ON;
-    if (a->n_calls == c->n_before) return BP_STEP_BROKEN;
     bp_answer_take(a, strlen(c->end));
     return BP_STEP_END;
 }
@@ -188,7 +192,7 @@ void bp_call_raw_arguments(bp_answer *a, bool *done) {
 void bp_call_begin(bp_answer *a, int form, const char *end) {
     static bp_call_fn *const readers[] = {
         [BP_CALL_JSON] = bp_call_json,         [BP_CALL_BARE] = bp_call_json,     [BP_CALL_KEYED] = bp_call_json,
-        [BP_CALL_TAGGED] = bp_call_tagged,     [BP_CALL_FUNCTION] = bp_call_function,
+        [BP_CALL_FENCED] = bp_call_fenced,     [BP_CALL_TAGGED] = bp_call_tagged, [BP_CALL_FUNCTION] = bp_call_function,
         [BP_CALL_INVOKE] = bp_call_function,   [BP_CALL_DSML] = bp_call_function, [BP_CALL_CODE] = bp_call_code,
         [BP_CALL_PYTHON] = bp_call_python,     [BP_CALL_GEMMA] = bp_call_python,  [BP_CALL_MISTRAL] = bp_call_header,
         [BP_CALL_DEEPSEEK] = bp_call_header,   [BP_CALL_KIMI] = bp_call_header,   [BP_CALL_SOLAR] = bp_call_header,

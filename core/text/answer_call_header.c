@@ -58,7 +58,7 @@ int bp_call_header(bp_answer *a) {
 }
 
 static int read_header(bp_answer *a) {
-    bp_piece rest = bp_answer_rest(a), name;
+    bp_piece rest = bp_call_short(a), name;
     const char *brace = memchr(rest.s, '{', rest.n), *end = NULL;
     if (a->call.end) end = memmem(rest.s, brace ? (size_t)(brace - rest.s) : rest.n, a->call.end, strlen(a->call.end));
     if (!brace && !end) return bp_call_wait(a);
@@ -96,7 +96,7 @@ static int recipient_arguments(bp_answer *a) {
 }
 
 int bp_call_recipient(bp_answer *a) {
-    bp_piece rest = bp_answer_rest(a);
+    bp_piece rest = bp_call_short(a);
     const char *line = memchr(rest.s, '\n', rest.n);
     if (!line) return bp_call_wait(a);
     bp_piece name = { rest.s, (size_t)(line - rest.s) };

@@ -36,6 +36,14 @@ static bool decode(const char *s, size_t n, bp_text *out) {
 
 int bp_call_json(bp_answer *a) { return item(a); }
 
+int bp_call_fenced(bp_answer *a) {
+    if (!bp_call_skip(a, space)) return BP_STEP_MORE;
+    int at = bp_call_at(a, "```json");
+    if (at <= 0) return at < 0 ? BP_STEP_MORE : BP_STEP_BROKEN;
+    bp_answer_take(a, strlen("```json"));
+    return bp_call_go(a, item);
+}
+
 static int item(bp_answer *a) {
     int got = bp_call_between(a, " \t\r\n,;[]");
     if (got != BP_STEP_ON) return got;
@@ -58,7 +66,7 @@ static int object_end(bp_answer *a) {
 
 static int key(bp_answer *a) {
     if (!bp_call_skip(a, " \t\r\n,")) return BP_STEP_MORE;
-    bp_piece rest = bp_answer_rest(a);
+    bp_piece rest = bp_call_short(a);
     if (rest.s[0] == '}') return object_end(a);
     size_t n = rest.s[0] == '"' ? string_size(rest) : 0;
     if (!n) return rest.s[0] == '"' ? bp_call_wait(a) : BP_STEP_BROKEN;
@@ -76,7 +84,7 @@ static int colon(bp_answer *a) {
 }
 
 static int name_value(bp_answer *a) {
-    bp_piece rest = bp_answer_rest(a);
+    bp_piece rest = bp_call_short(a);
     bp_text name = { 0 };
     size_t n = string_size(rest);
     if (!n) return bp_call_wait(a);

@@ -49,7 +49,7 @@ static int begins_call(bp_piece p, size_t *name) {
 static int item(bp_answer *a) {
     int got = bp_call_between(a, " \t\r\n,;[]");
     if (got != BP_STEP_ON) return got;
-    bp_piece rest = bp_answer_rest(a);
+    bp_piece rest = bp_call_short(a);
     if (rest.s[0] == '{') return bp_call_go(a, bp_call_json);
     size_t n;
     got = begins_call(rest, &n);
@@ -67,7 +67,7 @@ static int gemma_item(bp_answer *a) {
     if (got != BP_STEP_ON) return got;
     int at = bp_call_at(a, "call:");
     if (at <= 0) return at < 0 ? BP_STEP_MORE : BP_STEP_BROKEN;
-    bp_piece rest = bp_answer_rest(a), name = behind(rest, strlen("call:"));
+    bp_piece rest = bp_call_short(a), name = behind(rest, strlen("call:"));
     name.n = word_size(name);
     size_t n = strlen("call:") + name.n;
     if (n == rest.n) return bp_call_wait(a);
@@ -79,7 +79,7 @@ static int gemma_item(bp_answer *a) {
 
 static int argument(bp_answer *a) {
     if (!bp_call_skip(a, " \t\r\n,")) return BP_STEP_MORE;
-    bp_piece rest = bp_answer_rest(a);
+    bp_piece rest = bp_call_short(a);
     if (rest.s[0] == ')') {
         bp_answer_take(a, 1);
         if (a->call.began) bp_call_adds(a, "}");
@@ -146,7 +146,7 @@ static void add_word(bp_answer *a, bp_piece p) {
 
 /* A number, a word, or a key without quotes. */
 static int word(bp_answer *a) {
-    bp_piece rest = bp_answer_rest(a);
+    bp_piece rest = bp_call_short(a);
     size_t sign = rest.s[0] == '+', n = sign + word_size(behind(rest, sign)), then = n + space_size(behind(rest, n));
     if (then == rest.n) return bp_call_wait(a);
     if (n == sign) return BP_STEP_BROKEN;
@@ -236,14 +236,26 @@ static int gemma_text(bp_answer *a) {
     return value_done(a);
 }
 
+bool bp_python_literal(bp_piece p, bp_text *out) {
+    bp_answer a = { .pending = { .data = (char *)p.s, .size = p.n }, .size = p.n };
+    bp_call_begin(&a, BP_CALL_PYTHON, NULL);
+    bp_call_go(&a, value);
+    int step = BP_STEP_ON;
+    while (step == BP_STEP_ON && a.at < a.size && a.call.next != argument) step = a.call.next(&a);
+    bool good = step == BP_STEP_ON && a.at == a.size && a.call.next == argument;
+    if (good) bp_text_add(out, bp_text_get(&a.call.arguments), a.call.arguments.size);
+    bp_call_free(&a.call);
+    return good;
+}
+
 /* ---- <|python_tag|> ---- */
 
 int bp_call_code(bp_answer *a) {
     if (!bp_call_skip(a, space)) return BP_STEP_MORE;
-    bp_piece rest = bp_answer_rest(a);
+    bp_piece rest = bp_call_short(a);
     if (rest.s[0] == '{' || rest.s[0] == '[') return bp_call_go(a, bp_call_json);
     size_t n = word_size(rest), call = strlen(".call");
-    if (n == rest.n && n <= BP_CALL_MAX_NAME) return BP_STEP_MORE;
+    if (n == rest.n && n < BP_CALL_MAX_NAME) return BP_STEP_MORE;
     if (n > call && n < rest.n && rest.s[n] == '(' && !memcmp(rest.s + n - call, ".call", call)) {
         int got = begins_call(rest, &n);
         if (got) return got < 0 ? bp_call_wait(a) : bp_call_go(a, item);

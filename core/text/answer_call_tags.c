@@ -1,6 +1,7 @@
 /* Calls in tags, whose arguments are no JSON: <function=NAME><parameter=KEY>VALUE</parameter>…</function>, the same with
  * <invoke name="NAME"> and DeepSeek's tags, and NAME <arg_key>KEY</arg_key><arg_value>VALUE</arg_value>…. A parameter
- * whose schema says string is a text; one that reads as JSON and is no string keeps its type; all others are texts. */
+ * whose schema says string is a text; one that reads as JSON and is no string keeps its type; where the schema says so,
+ * Python's words and lists are taken as well; all others are texts. */
 #define _GNU_SOURCE
 #include <string.h>
 
@@ -47,7 +48,7 @@ static int begin(bp_answer *a) {
 
 /* NAME of <arg_key>s, or of {…} */
 static int plain_name(bp_answer *a) {
-    bp_piece rest = bp_answer_rest(a);
+    bp_piece rest = bp_call_short(a);
     size_t n = 0;
     while (n < rest.n && !strchr("<{ ", rest.s[n])) n++;
     if (n == rest.n) return bp_call_wait(a);
@@ -58,7 +59,7 @@ static int plain_name(bp_answer *a) {
 }
 
 static int function_name(bp_answer *a) {
-    bp_piece rest = bp_answer_rest(a), name, behind;
+    bp_piece rest = bp_call_short(a), name, behind;
     if (!bp_piece_cut(rest, ">", &name, &behind)) return bp_call_wait(a);
     size_t n = name.n + 1;
     bp_piece_cut(name, "\"", &name, &behind);
@@ -141,7 +142,7 @@ static bool only_text(const json_t *schema) {
 
 static int key(bp_answer *a) {
     bp_call_reader *c = &a->call;
-    bp_piece rest = bp_answer_rest(a), name, behind, flags = { "", 0 };
+    bp_piece rest = bp_call_short(a), name, behind, flags = { "", 0 };
     if (!bp_piece_cut(rest, c->tags->key_end, &name, &behind)) return bp_call_wait(a);
     size_t n = name.n + strlen(c->tags->key_end);
     if (c->tags->open[strlen(c->tags->open) - 1] == '"') bp_piece_cut(name, "\"", &name, &flags);
@@ -235,6 +236,15 @@ static const char *python_word(const bp_answer *a, bp_piece p) {
     return has_type(a->call.schema, "null") && p.n == 4 && !memcmp(p.s, "None", 4) ? "null" : NULL;
 }
 
+static bool add_literal(bp_answer *a, bp_piece bare) {
+    bp_text json = { 0 };
+    bool good = (has_type(a->call.schema, "array") || has_type(a->call.schema, "object")) &&
+                bp_python_literal(bare, &json) && bp_piece_is_json((bp_piece){ bp_text_get(&json), json.size });
+    if (good) bp_call_add(a, json.data, json.size);
+    bp_text_free(&json);
+    return good;
+}
+
 static void add_value(bp_answer *a, bp_piece p) {
     bp_piece bare = bp_piece_trimmed(p);
     const char *word = python_word(a, bare);
@@ -242,7 +252,7 @@ static void add_value(bp_answer *a, bp_piece p) {
         bp_call_adds(a, word);
     } else if (!a->call.is_text && bare.n && bare.s[0] != '"' && bp_piece_is_json(bare)) {
         bp_call_add(a, bare.s, bare.n);
-    } else {
+    } else if (a->call.is_text || !add_literal(a, bare)) {
         bp_call_adds(a, "\"");
         add_text(a, p);
         bp_call_adds(a, "\"");

@@ -24,8 +24,13 @@ static void read_header(bp_answer *a, bp_piece header) {
 }
 
 static bool header(bp_answer *a) {
-    bp_piece before, rest = bp_answer_rest(a), after;
-    if (!bp_piece_cut(rest, message_mark, &before, &after)) return false;
+    bp_piece before, rest = bp_call_short(a), after;
+    if (!bp_piece_cut(rest, message_mark, &before, &after)) {
+        if (rest.n < BP_CALL_MAX_NAME) return false;
+        a->kind = BP_ANSWER_CONTENT; /* no header */
+        a->state = BP_ANSWER_BODY;
+        return true;
+    }
     read_header(a, before);
     bp_answer_take(a, before.n + sizeof message_mark - 1);
     return true;

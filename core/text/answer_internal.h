@@ -14,6 +14,7 @@ enum bp_call_form {
     BP_CALL_JSON,      /* {"name": …, "arguments": …}, several of them, or a list of them */
     BP_CALL_BARE,      /* the same without a marker, at the answer's beginning */
     BP_CALL_KEYED,     /* {NAME: {…}}, or as JSON */
+    BP_CALL_FENCED,    /* JSON behind ```json */
     BP_CALL_TAGGED,    /* JSON, <function=NAME>…, NAME <arg_key>…, or NAME {…} */
     BP_CALL_FUNCTION,  /* what follows <function= */
     BP_CALL_INVOKE,    /* what follows <invoke name=" */
@@ -79,7 +80,7 @@ struct bp_answer {
     void *user;
     bool active[BP_ANSWER_MOST_MARKERS];
     bool first[256]; /* bytes that an active marker begins with */
-    bool harmony, bare_json, bare_python;
+    bool harmony, bare_json, bare_list, bare_python; /* what may begin an answer without a marker */
     int state, kind; /* kind: CONTENT or REASONING */
     bool trim;       /* drop white space until text comes */
     const bp_answer_marker *marker; /* of the call that is being read; NULL: bare */
@@ -127,7 +128,9 @@ bool bp_piece_begins(bp_piece p, const char *words);
 bool bp_piece_cut(bp_piece p, const char *mark, bp_piece *before, bp_piece *after);
 bool bp_piece_is_json(bp_piece p);
 int bp_call_go(bp_answer *a, bp_call_fn *next); /* BP_STEP_ON */
-int bp_call_wait(const bp_answer *a);           /* for a short token: MORE, BROKEN where it is too long */
+/* What short tokens are looked for in: the first bytes of rest, so that pieces make no difference. */
+bp_piece bp_call_short(const bp_answer *a);
+int bp_call_wait(const bp_answer *a); /* the token is not whole in there: MORE, BROKEN where it is too long */
 bool bp_call_skip(bp_answer *a, const char *characters); /* false: nothing is left */
 int bp_call_at(const bp_answer *a, const char *text); /* 1: rest begins so, 0: it does not, -1: not to be said yet */
 /* Between calls: END at the end marker, MORE, or ON where something else follows. */
@@ -143,10 +146,12 @@ size_t bp_json_scan_on(bp_json_scan *j, bp_piece p, bool *done); /* bytes that b
 void bp_call_raw_arguments(bp_answer *a, bool *done); /* take a JSON value as arguments */
 
 /* First steps of the readers. */
-bp_call_fn bp_call_json, bp_call_json_object, bp_call_header, bp_call_recipient, bp_call_tagged, bp_call_function,
+bp_call_fn bp_call_json, bp_call_json_object, bp_call_fenced, bp_call_header, bp_call_recipient, bp_call_tagged, bp_call_function,
     bp_call_code, bp_call_python;
 /* Steps that mean something when the answer ends in them. */
 bool bp_call_tags_cut(bp_answer *a);
 bool bp_call_python_cut(bp_answer *a);
+/* A list, dictionary or text as Python writes it, as JSON. */
+bool bp_python_literal(bp_piece p, bp_text *out);
 
 #endif

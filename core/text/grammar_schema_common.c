@@ -93,7 +93,10 @@ static const json_t *by_anchor(bp_schema *s, const json_t *at, const char *name,
     if (!json_is_object(at)) return found;
     const char *anchor = json_string_value(json_object_get(at, "$anchor"));
     if (anchor && !strcmp(anchor, name)) return at;
-    json_object_foreach((json_t *)at, key, part) if (!found) found = by_anchor(s, part, name, depth + 1);
+    json_object_foreach((json_t *)at, key, part) {
+        bool values = !strcmp(key, "enum") && json_is_array(part); /* no schemas */
+        if (!found && !values) found = by_anchor(s, part, name, depth + 1);
+    }
     return found;
 }
 

@@ -174,7 +174,7 @@ def combined():
     for name in ["a", "b", "node", "tree", "named", "x~1y~0z"]:
         yield {"$ref": "#/$defs/" + name, "$defs": defs}
         yield {"type": "array", "items": {"$ref": "#/$defs/" + name}, "maxItems": 2, "$defs": defs}
-    yield {"$ref": "#here", "$defs": defs}
+    yield {"$ref": "#here", "$defs": {"values": {"enum": [{"$anchor": "here"}]}, **defs}}
     yield {"$ref": "#/$defs/a", "maximum": 2, "$defs": defs}
     yield {"allOf": [{"$ref": "#/$defs/node"}, {"properties": {"v": {"minimum": 3}, "w": {"$ref": "#/$defs/b"}}}], "$defs": defs}
     yield {"type": "object", "properties": {"child": {"$ref": "#"}, "n": a}, "required": ["n"]}
@@ -262,7 +262,11 @@ def check_refusals():
              ({"dependentRequired": {}}, "#/dependentRequired"), ({"type": "string", "format": "idn-email"}, "#/format"), ({"$ref": "#"}, "$ref #"),
              ({"type": "object", "properties": {"a": {"$ref": "#"}}, "required": ["a"]}, "no text that ends"), ({"allOf": [{"pattern": "a"}, {"pattern": "b"}]}, "#/pattern"),
              ({"patternProperties": {"a": {}, "b": {}}}, "#/patternProperties"), ({"anyOf": []}, "#/anyOf"), ({"unevaluatedProperties": False}, "#/unevaluatedProperties"),
-             ({"type": "integer", "multipleOf": 0}, "#/multipleOf"), (3, "a schema is an object"), ({"minProperties": 5}, "#/minProperties")]
+             ({"type": "integer", "multipleOf": 0}, "#/multipleOf"), (3, "a schema is an object"), ({"minProperties": 5}, "#/minProperties"),
+             ({"properties": {"a": {"items": {"$dynamicRef": "#x"}}}}, "#/properties/a/items/$dynamicRef"), ({"$recursiveRef": "#"}, "#/$recursiveRef"),
+             ({"dependentSchemas": {}}, "#/dependentSchemas"), ({"dependencies": {}}, "#/dependencies"), ({"unevaluatedItems": False}, "#/unevaluatedItems"),
+             ({"anyOf": [{"not": {}}]}, "#/anyOf/0/not"), ({"allOf": [{"contains": {}}]}, "contains"), ({"$defs": {"a": {"not": {}}}, "$ref": "#/$defs/a"}, "#/$defs/a/not"),
+             ({"if": {"type": "null"}, "then": False}, "#/if")]
     answers = ask([{"schema": json.dumps(schema)} for schema, _ in cases] + [{"schema": "{"}, {"schema": ""}], "grammar_probe")
     for (schema, words), answer in zip(cases, answers):
         check(f"refused: {dump(schema)}", words in answer.get("error", ""), str(answer)[:300])

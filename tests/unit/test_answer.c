@@ -1,4 +1,5 @@
 /* Answers taken apart: every known form, fed whole, byte by byte and in pieces. */
+#define _GNU_SOURCE
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -7,6 +8,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "core/base/size.h"
 #include "core/base/text.h"
@@ -38,6 +40,9 @@
 #define PHI4 "<|tool_call|> <|/tool_call|>"
 #define INTERNLM "<|action_start|> <|plugin|>"
 #define APRIEL "[BEGIN FINAL RESPONSE] <tool_calls>"
+#define COMMAND_R "`directly-answer`"
+#define XLAM "single JSON array [{\"name\": \"x\", \"arguments\": {}}]"
+#define GIGACHAT "function call <|message_sep|>"
 #define KIMI "<|tool_calls_section_begin|>"
 
 typedef struct example { const char *template_text, *prompt, *text, *expected; } example;
@@ -160,6 +165,12 @@ static const example examples[] = {
     { FUNCTIONARY3_2, "assistant<|end_header_id|>\n\n>>>", "all\n>>> print(1)\n", "C{>>> print(1)\n}" },
     { FIREFUNCTION, NULL, "Well functools[{\"name\": \"f\", \"arguments\": {\"a\": 1}}]", "C{Well}f({\"a\": 1})" },
     { PHI4, NULL, "<|tool_call|>[{\"name\": \"f\", \"arguments\": {}}]<|/tool_call|>ok", "f({})C{ok}" },
+    { COMMAND_R, NULL, "Action: ```json\n[\n {\"tool_name\": \"f\", \"parameters\": {\"a\": 1}}\n]```", "f({\"a\": 1})" },
+    { COMMAND_R, NULL, "Action: run", "C{Action: run}" },
+    { XLAM, NULL, "[{\"name\": \"f\", \"arguments\": {}}, {\"name\": \"g\", \"arguments\": {\"a\": 1}}]", "f({})g({\"a\": 1})" },
+    { XLAM, NULL, "[1] No.", "C{[1] No.}" },
+    { GIGACHAT, NULL, "Yes.<|message_sep|>\n\nfunction call<|role_sep|>\n{\"name\": \"f\", \"arguments\": {}}<|message_sep|>", "C{Yes.}f({})" },
+    { HUNYUAN, NULL, "<tool_calls>[]</tool_calls>ok", "C{ok}" },
     { INTERNLM, NULL, "<|action_start|><|plugin|>\n{\"name\": \"f\", \"parameters\": {}}<|action_end|>", "f({})" },
     { APRIEL, "Here are my reasoning steps:\n", "hm\n[BEGIN FINAL RESPONSE]\n<tool_calls>[{\"name\": \"f\", "
       "\"arguments\": {}}]</tool_calls>", "R{hm}f({})" },
@@ -307,10 +318,13 @@ static void schemas_say_what_a_parameter_is(void **state) {
     (void)state;
     json_t *tools = json_loads("[{\"type\": \"function\", \"function\": {\"name\": \"f\", \"parameters\": {\"properties\": "
                                "{\"zip\": {\"type\": \"string\"}, \"ok\": {\"type\": \"boolean\"}, \"n\": {\"type\": \"integer\"}, "
-                               "\"either\": {\"type\": [\"string\", \"integer\"]}}}}}]", 0, NULL);
+                               "\"either\": {\"type\": [\"string\", \"integer\"]}, \"list\": {\"type\": \"array\"}, "
+                               "\"object\": {\"type\": \"object\"}}}}}]", 0, NULL);
     const moment moments[] = { { "<tool_call><function=f><parameter=zip>30", "f({\"zip\": \"30" },
                                { "12</parameter><parameter=ok>True</parameter><parameter=n>7</parameter><parameter=either>5</parameter>"
-                                 "</function>", "f({\"zip\": \"3012\", \"ok\": true, \"n\": 7, \"either\": 5}" } };
+                                 "<parameter=list>['a', \"b'\", None]</parameter><parameter=object>{'k': [1, {}]}</parameter></function>",
+                                 "f({\"zip\": \"3012\", \"ok\": true, \"n\": 7, \"either\": 5, \"list\": [\"a\", \"b'\", null], "
+                                 "\"object\": {\"k\": [1, {}]}}" } };
     check_moments(HERMES, tools, moments, BP_COUNT(moments));
     json_decref(tools);
 }
@@ -353,21 +367,60 @@ static void a_message_in_openai_form(void **state) {
     json_decref(expected);
 }
 
-static void a_long_answer_takes_time_in_proportion(void **state) {
-    (void)state;
-    bp_text text = { 0 };
-    bp_text_adds(&text, "<tool_call>");
-    for (int i = 0; i < 60000; i++) bp_text_adds(&text, "<tool_calls <");
-    heard h = { .kind = -1 };
-    bp_answer *answer;
-    assert_int_equal(bp_answer_new(HERMES, NULL, 0, NULL, hear, &h, &answer, NULL), BP_OK);
-    for (size_t at = 0; at < text.size; at += 3)
-        bp_answer_feed(answer, text.data + at, BP_MIN((size_t)3, text.size - at), NULL);
-    bp_answer_end(answer, NULL);
-    assert_int_equal(h.text.size, text.size + 2);
-    bp_answer_free(answer);
-    bp_text_free(&h.text);
+static double seconds(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
+/* 64 KB of the same, in one piece and in small ones: each under a second, and the same. */
+static void check_time(const char *template_text, const char *begin, const char *again) {
+    bp_text text = { 0 }, sums[2] = { { 0 }, { 0 } };
+    bp_text_adds(&text, begin);
+    while (text.size < 65536) bp_text_adds(&text, again);
+    const size_t pieces[] = { text.size, 3 };
+    for (int i = 0; i < 2; i++) {
+        heard h = { .kind = -1 };
+        bp_answer *answer;
+        double start = seconds();
+        assert_int_equal(bp_answer_new(template_text, NULL, 0, NULL, hear, &h, &answer, NULL), BP_OK);
+        for (size_t at = 0; at < text.size; at += pieces[i])
+            bp_answer_feed(answer, text.data + at, BP_MIN(pieces[i], text.size - at), NULL);
+        bp_answer_end(answer, NULL);
+        if (seconds() - start > 1) fail_msg("%s %s: %.1f s", begin, again, seconds() - start);
+        bp_answer_free(answer);
+        sums[i] = h.text;
+    }
+    assert_string_equal(bp_text_get(&sums[0]), bp_text_get(&sums[1]));
+    bp_text_free(&sums[0]);
+    bp_text_free(&sums[1]);
     bp_text_free(&text);
+}
+
+static void long_answers_take_time_in_proportion(void **state) {
+    (void)state;
+    check_time(HERMES, "<tool_call>", "<tool_calls <");
+    check_time(HERMES, "", "<tool_call>");
+    check_time(HERMES, "<tool_call>{\"name\": \"", "x");
+    check_time(HERMES, "<tool_call>{\"name\": \"f\", \"arguments\": \"", "\\n");
+    check_time(HERMES, "<tool_call>{\"name\": \"f\", \"arguments\": ", "{\"a\":");
+    check_time(HERMES, "<tool_call>{\"x\": ", "[");
+    check_time(HERMES, "<tool_call>f", "<arg_key>k</arg_key><arg_value>1</arg_value>");
+    check_time(HERMES, "<tool_call><function=f>", "<parameter=k>[1,\n</parameter");
+    check_time(HERMES, "<tool_call><function=f>", "<parameter=k>1</parameter>");
+    check_time(LLAMA, "", "{");
+    check_time(LLAMA, "<|python_tag|>", "a");
+    check_time(MISTRAL, "", "[TOOL_CALLS]");
+    check_time(MISTRAL, "[TOOL_CALLS]", "x");
+    check_time(HARMONY, "", "<|channel|>");
+    check_time(HARMONY, "<|channel|>commentary to=functions.f<|message|>", "{\"a\": ");
+    check_time(PYTHONIC, "", "[f(");
+    check_time(LFM2, "<|tool_call_start|>[f(a=", "[");
+    check_time(LFM2, "<|tool_call_start|>[f(a=", "'\\n', b=");
+    check_time(GEMMA4, "<|tool_call>call:f{a:", "<|\"|>x<|\"|>,");
+    check_time(FUNCTIONARY3_2, "", ">>>f\n");
+    check_time(GRANITE, "", "Here is my thought process: Here is my response:");
+    check_time(DSML, "", "<｜DSML｜invoke name=\"");
 }
 
 int main(void) {
@@ -379,7 +432,7 @@ int main(void) {
         cmocka_unit_test(deltas_in_openai_form),
         cmocka_unit_test(content_is_handed_on_at_once),
         cmocka_unit_test(a_message_in_openai_form),
-        cmocka_unit_test(a_long_answer_takes_time_in_proportion),
+        cmocka_unit_test(long_answers_take_time_in_proportion),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
