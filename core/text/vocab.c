@@ -70,16 +70,22 @@ static void mark_end(bp_tokenizer *t, int32_t id) {
     if (id >= 0) t->ends[id] = true;
 }
 
+/* A user-defined token that ends texts is a control token: what a user writes must not end a turn unasked. So is a
+ * normal one that no merge of words would make (files that were converted wrongly). */
 static void mark_end_text(bp_tokenizer *t, const char *text) {
     int32_t id = bp_token_find(t, text);
-    if (id >= 0 && t->types[id] != BP_TOKEN_NORMAL) t->ends[id] = true;
+    bool odd = id >= 0 && t->types[id] == BP_TOKEN_NORMAL && !strncmp(text, "<|", 2) && !t->pipeline;
+    if (id < 0 || (t->types[id] == BP_TOKEN_NORMAL && !odd)) return;
+    if (odd || t->types[id] == BP_TOKEN_USER) t->types[id] = BP_TOKEN_CONTROL;
+    t->ends[id] = true;
 }
 
 void bp_find_ends(bp_tokenizer *t) {
     static const char *const texts[] = { "<|endoftext|>", "<|end_of_text|>", "<|im_end|>", "<|eot_id|>", "<|eom_id|>",
         "<|eot|>", "<|eom|>", "<end_of_turn>", "<EOT>", "_<EOT>", "[EOT]", "[EOS]", "<|EOT|>", "<|END_OF_TURN_TOKEN|>",
         "<|end_of_turn|>", "<|return|>", "<|call|>", "<|flush|>", "<|calls|>", "<end_of_utterance>", "<turn|>", "[e~[",
-        "<|tool_response>", "<|ifm|im_end|>", "<\357\275\234end\342\226\201of\342\226\201sentence\357\275\234>" };
+        "<|tool_response>", "<|ifm|im_end|>", "<eos>", "<|fim_pad|>", "<|repo_name|>", "<|file_sep|>",
+        "<\357\275\234end\342\226\201of\342\226\201sentence\357\275\234>" };
     mark_end(t, t->eos);
     for (size_t i = 0; i < BP_COUNT(texts); i++) mark_end_text(t, texts[i]);
     bool many = bp_token_find(t, "<|call|>") >= 0 || bp_token_find(t, "<|calls|>") >= 0;
