@@ -149,7 +149,6 @@ void bp_hf_read_added(bp_hf *h) {
                                          : bp_hf_keep(h, json_string_value(content), json_string_length(content));
         to->sorted[to->n++] = (bp_prefix){ text, (int32_t)json_integer_value(json_object_get(item, "id")) };
     }
-    bp_prefixes_sort(raw);
-    bp_prefixes_sort(late);
+    if (h->status == BP_OK && !(bp_prefixes_sort(raw) && bp_prefixes_sort(late))) bp_hf_no_memory(h);
     bp_scratch_free(&scratch);
 }

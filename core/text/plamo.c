@@ -22,8 +22,8 @@ static bp_status load(bp_tokenizer *t, const bp_gguf *file, bp_error *error) {
     if (!t->prefixes.sorted) return bp_fail(error, BP_E_NO_MEMORY, "%s: tokenizer: out of memory", bp_gguf_path(file));
     for (uint32_t i = 0; i < t->n; i++)
         if (has_cost(t, i)) t->prefixes.sorted[t->prefixes.n++] = (bp_prefix){ t->tokens[i], (int32_t)i };
-    bp_prefixes_sort(&t->prefixes);
-    return BP_OK;
+    if (bp_prefixes_sort(&t->prefixes)) return BP_OK;
+    return bp_fail(error, BP_E_NO_MEMORY, "%s: tokenizer: out of memory", bp_gguf_path(file));
 }
 
 /* The cheapest way from a place to the end. */

@@ -45,8 +45,8 @@ static bp_status load(bp_tokenizer *t, const bp_gguf *file, bp_error *error) {
         t->prefixes.sorted[t->prefixes.n++] = (bp_prefix){ { at, n }, (int32_t)i };
         at += n;
     }
-    bp_prefixes_sort(&t->prefixes);
-    return BP_OK;
+    if (bp_prefixes_sort(&t->prefixes)) return BP_OK;
+    return bp_fail(error, BP_E_NO_MEMORY, "%s: tokenizer: out of memory", bp_gguf_path(file));
 }
 
 static bp_status encode(const bp_tokenizer *t, bp_scratch *s, const char *text, size_t n, bp_tokens *out, bp_error *e) {

@@ -18,8 +18,7 @@ bool bp_specials_load(bp_tokenizer *t) {
     if (!p->sorted) return false;
     for (uint32_t i = 0; i < t->n; i++)
         if (is_matched(t, i)) p->sorted[p->n++] = (bp_prefix){ t->tokens[i], (int32_t)i };
-    bp_prefixes_sort(p);
-    return true;
+    return bp_prefixes_sort(p);
 }
 
 /* The longest token that text begins with: its length, 0 where there is none. */

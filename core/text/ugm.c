@@ -23,8 +23,7 @@ bool bp_ugm_index(bp_tokenizer *t) {
         if (is_made_of(t, i)) t->prefixes.sorted[t->prefixes.n++] = (bp_prefix){ t->tokens[i], (int32_t)i };
     }
     t->unknown_score = lowest - UNKNOWN_PENALTY;
-    bp_prefixes_sort(&t->prefixes);
-    return true;
+    return bp_prefixes_sort(&t->prefixes);
 }
 
 static bp_status load(bp_tokenizer *t, const bp_gguf *file, bp_error *error) {
