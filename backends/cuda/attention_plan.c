@@ -2,6 +2,7 @@
  * prompts over F16 caches by attention_prefill.cu on the tensor cores. */
 #include "backends/cuda/cuda_check.h"
 #include "backends/cuda/cuda_program.h"
+#include "backends/cuda/heads_plan.h"
 
 enum { Q, K_CACHE, V_CACHE, POSITIONS, SEQUENCES, TABLE, KV_LEN, KV_START, SINKS };
 enum {
@@ -11,7 +12,8 @@ enum {
     FEW_VALUES = 128 * 64, /* of keys: one block has them in two steps; measured, wider heads are quicker split */
     LONG_CONTEXT = 16384,
     MOST_DIM = 576,
-    PREFILL_TOKENS = 64
+    PREFILL_TOKENS = 64,
+    FRESH_DIM = 256
 };
 
 const char *cuda_refuse_attention(const bp_device *d, const cuda_node *n) {
@@ -40,8 +42,29 @@ static void cache_args(cuda_launch *l, const cuda_node *n) {
     cuda_arg_size(l, n->in[TABLE], CUDA_AXIS_0);
 }
 
-static void input_args(cuda_launch *l, const cuda_node *n) {
-    for (uint32_t i = 0; i <= SINKS; i++) cuda_arg_read(l, i < n->n_in ? n->in[i] : NULL);
+/* fresh: NULL, or what the queries are made of in the same launch. */
+static void input_args(cuda_launch *l, const cuda_node *n, const head_group *fresh) {
+    cuda_arg_read(l, fresh ? heads_of_queries(fresh) : n->in[Q]);
+    for (uint32_t i = K_CACHE; i <= SINKS; i++) {
+        cuda_tensor *t = i < n->n_in ? n->in[i] : NULL;
+        if (fresh && i <= V_CACHE) cuda_arg_update(l, t);
+        else cuda_arg_read(l, t);
+    }
+}
+
+/* See kernels/attention_fresh.cuh. */
+static void fresh_args(cuda_plan *p, cuda_launch *l, const cuda_node *n, const head_group *g) {
+    float magnitude;
+    const bp_rope_params *r = &g->q->params.rope;
+    cuda_tensor *turns = cuda_rope_turns(p, r, &magnitude);
+    cuda_tensor *in[] = { heads_of_keys(g), g->write->in[1], g->q->in[1], g->write->in[2], turns, g->q->in[2],
+                          g->q_norm ? g->q_norm->in[2] : NULL, g->k_norm ? g->k_norm->in[2] : NULL };
+    for (size_t i = 0; i < sizeof in / sizeof *in; i++) cuda_arg_read(l, in[i]);
+    for (uint32_t i = K_CACHE; i <= V_CACHE; i++) cuda_arg_int64(l, (int64_t)bp_row_bytes(n->in[i]->type, n->in[i]->n[0]));
+    cuda_arg_float(l, magnitude);
+    cuda_rope_numbers(l, r);
+    cuda_head_norm_numbers(l, g->q_norm);
+    cuda_head_norm_numbers(l, g->k_norm);
 }
 
 /* Query heads a block takes together: a divisor of those of a KV head, as many as registers allow. */
@@ -85,24 +108,27 @@ static void merge(cuda_plan *p, const cuda_node *n, cuda_tensor *part, int64_t s
     cuda_grid(l, 1, n->in[Q], CUDA_ROWS, 1);
 }
 
-static void plan_split(cuda_plan *p, const cuda_node *n) {
+static void plan_split(cuda_plan *p, const cuda_node *n, const head_group *fresh) {
     const bp_attention_params *a = &n->params.attention;
     const uint32_t heads = heads_together(a);
     const int64_t splits = splits_for(p, n, heads), tokens = n->in[Q]->n[1];
     cuda_tensor *part = NULL;
     if (splits > 1) part = cuda_scratch(p, (uint64_t)splits * a->n_head * (uint64_t)tokens * (a->head_dim_v + 2) * 4);
     cuda_launch *l = cuda_add(p, n, "attention_decode.cu", "attention_decode", 128,
-                              "-DBP_CACHE=%u -DBP_DIM=%u -DBP_DIM_V=%u -DBP_HEADS=%u", n->in[K_CACHE]->type,
-                              a->head_dim, a->head_dim_v, heads);
+                              "-DBP_CACHE=%u -DBP_DIM=%u -DBP_DIM_V=%u -DBP_HEADS=%u%s", n->in[K_CACHE]->type,
+                              a->head_dim, a->head_dim_v, heads, fresh ? " -DBP_FRESH=1" : "");
     l->waits = true;
-    l->what = "attention";
-    input_args(l, n);
+    l->what = fresh ? "heads_attention" : "attention";
+    if (fresh) l->node = (fresh->q_norm ? fresh->q_norm : fresh->q)->index;
+    if (fresh) l->n_nodes = 4 + (fresh->q_norm != NULL) + (fresh->k_norm != NULL);
+    input_args(l, n, fresh);
     cuda_arg_write(l, part ? NULL : n->out[0]);
     if (!part && a->head_dim_v % 32 == 0) cuda_can_round(p, n->out[0], l->n_args);
     cuda_arg_write(l, NULL);
     cuda_arg_write(l, NULL);
     cuda_arg_write(l, part);
     cache_args(l, n);
+    if (fresh) fresh_args(p, l, n, fresh);
     l->grid[0] = (cuda_extent){ .times = splits };
     l->grid[1] = (cuda_extent){ .times = a->n_head / heads };
     cuda_grid(l, 2, n->in[Q], CUDA_ROWS, 1);
@@ -129,7 +155,7 @@ static void plan_prefill(cuda_plan *p, const cuda_node *n) {
     l->waits = true;
     l->what = "attention";
     l->shared = prefill_shared(a);
-    input_args(l, n);
+    input_args(l, n, NULL);
     cuda_arg_write(l, n->out[0]);
     cache_args(l, n);
     cuda_grid(l, 0, n->in[Q], CUDA_ROWS, PREFILL_TOKENS);
@@ -138,5 +164,25 @@ static void plan_prefill(cuda_plan *p, const cuda_node *n) {
 
 void cuda_plan_attention(cuda_plan *p, const cuda_node *n) {
     if (on_tensor_cores(p, n)) plan_prefill(p, n);
-    else plan_split(p, n);
+    else plan_split(p, n, NULL);
+}
+
+static bool reads_what_is_written(const cuda_node *n, const head_group *g) {
+    const bp_attention_params *a = &n->params.attention;
+    return n->op == BP_OP_ATTENTION && n->in[Q] == g->q->out[0] && n->in[K_CACHE] == g->write->out[0] &&
+           n->in[V_CACHE] == g->write->out[1] && n->in[K_CACHE]->type == n->in[V_CACHE]->type &&
+           a->n_head_kv == g->write->params.kv.n_head_kv && a->head_dim == g->q->params.rope.head_dim &&
+           a->head_dim <= FRESH_DIM && a->head_dim_v <= FRESH_DIM;
+}
+
+bool cuda_plan_fresh_attention(cuda_plan *p, const head_group *g) {
+    const cuda_tensor *q = g->q->out[0];
+    if (cuda_rows(q) != 1 || cuda_plan_deterministic(p) || cuda_reader_count(p, q) != 1) return false;
+    const cuda_node *n = cuda_reader(p, q, 0);
+    if (cuda_planned(p, n->index) || !reads_what_is_written(n, g) || !cuda_private_to(p, q, n)) return false;
+    for (uint32_t i = POSITIONS; i < n->n_in; i++)
+        if (n->in[i] && !cuda_available(p, n->in[i])) return false;
+    cuda_claim(p, n->index);
+    plan_split(p, n, g);
+    return true;
 }

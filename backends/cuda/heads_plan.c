@@ -1,5 +1,7 @@
 /* ROPE and KV_WRITE, and both in one launch (heads.cu) where queries, keys and values go to attention as usual; the norms
  * of the heads before the rotation are taken along. */
+#include "backends/cuda/heads_plan.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -8,8 +10,7 @@
 
 enum { THREADS = 256, BLOCK_LIMIT = 1 << 20, WIDEST = 512, LOOK_AHEAD = 6 };
 
-/* Turns a position of every pair (kernels/rotate.cuh), and the magnitude. */
-static cuda_tensor *turns_of(cuda_plan *p, const bp_rope_params *r, float *magnitude) {
+cuda_tensor *cuda_rope_turns(cuda_plan *p, const bp_rope_params *r, float *magnitude) {
     const double pi = 3.14159265358979323846, scale = r->freq_scale == 0 ? 1 : r->freq_scale;
     double low = 0, high = 0, turns[512], by = r->attn_scale == 0 ? 1 : r->attn_scale;
     if (r->yarn_factor != 0) {
@@ -28,7 +29,7 @@ static cuda_tensor *turns_of(cuda_plan *p, const bp_rope_params *r, float *magni
     return cuda_constant(p, turns, r->n_dims / 2 ? r->n_dims / 2 * sizeof *turns : 8);
 }
 
-static void rope_numbers(cuda_launch *l, const bp_rope_params *r) {
+void cuda_rope_numbers(cuda_launch *l, const bp_rope_params *r) {
     cuda_arg_int(l, (int32_t)r->n_dims);
     cuda_arg_int(l, r->pairing == BP_ROPE_HALVES);
     for (int i = 0; i < 4; i++) cuda_arg_int(l, (int32_t)r->sections[i]);
@@ -44,11 +45,6 @@ static void cache_numbers(cuda_launch *l, const cuda_tensor *k, const cuda_tenso
 }
 
 /* ---- All in one launch ---- */
-
-/* The nodes that make one launch; the norms may be NULL. */
-typedef struct head_group {
-    const cuda_node *q_norm, *k_norm, *q, *k, *write;
-} head_group;
 
 static bool same_rope(const cuda_node *a, const cuda_node *b) {
     return b->op == BP_OP_ROPE && b->in[1] == a->in[1] && b->in[2] == a->in[2] &&
@@ -105,7 +101,7 @@ static bool find_group(const cuda_plan *p, const cuda_node *n, head_group *g) {
     return cuda_private_to(p, g->k->out[0], g->write) && cuda_available(p, keys) && cuda_available(p, g->write->in[1]);
 }
 
-static void norm_numbers(cuda_launch *l, const cuda_node *norm) {
+void cuda_head_norm_numbers(cuda_launch *l, const cuda_node *norm) {
     cuda_arg_int(l, norm != NULL);
     cuda_arg_float(l, norm ? norm->params.norm.eps : 0);
 }
@@ -114,8 +110,7 @@ static void plan_group(cuda_plan *p, const cuda_node *n, const head_group *g) {
     float magnitude;
     const cuda_node *w = g->write;
     const bp_rope_params *r = &g->q->params.rope;
-    cuda_tensor *turns = turns_of(p, r, &magnitude), *q = g->q_norm ? g->q_norm->in[0] : g->q->in[0];
-    cuda_tensor *k = g->k_norm ? g->k_norm->in[0] : g->k->in[0];
+    cuda_tensor *turns = cuda_rope_turns(p, r, &magnitude), *q = heads_of_queries(g), *k = heads_of_keys(g);
     int64_t heads_q = q->n[0] / r->head_dim, heads = w->params.kv.n_head_kv;
     cuda_launch *l = cuda_add(p, n, "heads.cu", "heads", 128, "-DKTYPE=%u -DVTYPE=%u", w->out[0]->type, w->out[1]->type);
     l->grid[0] = (cuda_extent){ q, CUDA_AXIS_1, 1, (heads_q + 2 * heads + 3) / 4, 0 };
@@ -133,18 +128,18 @@ static void plan_group(cuda_plan *p, const cuda_node *n, const head_group *g) {
     cuda_arg_int(l, (int32_t)heads);
     cache_numbers(l, w->out[0], w->out[1]);
     cuda_arg_float(l, magnitude);
-    rope_numbers(l, r);
-    norm_numbers(l, g->q_norm);
-    norm_numbers(l, g->k_norm);
-    const cuda_node *all[] = { g->q_norm, g->k_norm, g->q, g->k, w };
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-        if (all[i]) cuda_claim(p, all[i]->index);
+    cuda_rope_numbers(l, r);
+    cuda_head_norm_numbers(l, g->q_norm);
+    cuda_head_norm_numbers(l, g->k_norm);
 }
 
 bool cuda_plan_heads(cuda_plan *p, const cuda_node *n) {
     head_group g;
     if (!find_group(p, n, &g)) return false;
-    plan_group(p, n, &g);
+    const cuda_node *all[] = { g.q_norm, g.k_norm, g.q, g.k, g.write };
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        if (all[i]) cuda_claim(p, all[i]->index);
+    if (!cuda_plan_fresh_attention(p, &g)) plan_group(p, n, &g);
     return true;
 }
 
@@ -153,7 +148,7 @@ bool cuda_plan_heads(cuda_plan *p, const cuda_node *n) {
 void cuda_plan_rope(cuda_plan *p, const cuda_node *n) {
     if (cuda_plan_heads(p, n)) return;
     float magnitude;
-    cuda_tensor *turns = turns_of(p, &n->params.rope, &magnitude);
+    cuda_tensor *turns = cuda_rope_turns(p, &n->params.rope, &magnitude);
     cuda_launch *l = cuda_add(p, n, "rope.cu", "rope", THREADS, "%s", "");
     l->grid[0] = (cuda_extent){ n->out[0], CUDA_COUNT, THREADS, 1, BLOCK_LIMIT };
     l->waits = true;
@@ -166,7 +161,7 @@ void cuda_plan_rope(cuda_plan *p, const cuda_node *n) {
     cuda_arg_size(l, n->in[0], CUDA_ROWS);
     cuda_arg_float(l, magnitude);
     cuda_arg_int(l, (int32_t)n->params.rope.head_dim);
-    rope_numbers(l, &n->params.rope);
+    cuda_rope_numbers(l, &n->params.rope);
 }
 
 void cuda_plan_kv(cuda_plan *p, const cuda_node *n) {

@@ -7,10 +7,18 @@
  * Options: BP_CACHE, BP_DIM, BP_DIM_V (multiples of 8), BP_HEADS (divides n_head / n_head_kv).
  * Grid: x: splits, y: n_head / BP_HEADS, z: tokens. 128 threads.
  * part: NULL with one split, else F32 [BP_DIM_V + 2, splits, n_head, n_tokens]: unnormalised mix, maximum, sum.
+ * BP_FRESH 1 (one token): q, k and v are what the projections made; see attention_fresh.cuh.
  * With one split the result goes to out and, rounded to 8 bits, to codes and scales, each where it is not NULL. */
 // options: -DBP_CACHE=0|1|8 -DBP_DIM=64|128 -DBP_DIM_V=64|128 -DBP_HEADS=1|4
 // options: -DBP_CACHE=0|1|8 -DBP_DIM=576 -DBP_DIM_V=512 -DBP_HEADS=1
+// options: -DBP_CACHE=0|1|8 -DBP_DIM=64|256 -DBP_DIM_V=64|128 -DBP_HEADS=1|4 -DBP_FRESH=1
+#ifndef BP_FRESH
+#define BP_FRESH 0
+#endif
 #include "attention_keys.cuh"
+#if BP_FRESH
+#include "attention_fresh.cuh"
+#endif
 #include "quantise_block.cuh"
 
 enum {
@@ -60,8 +68,25 @@ extern "C" __global__ void __launch_bounds__(128, BP_HEADS *CHUNKS_V <= 4 && CHU
                      const int *sequences, const int *block_table, const int *kv_len, const int *kv_start,
                      const float *sinks, float *out, int8_t *codes, float2 *scales, float *part, bp_size tokens, bp_size n_sequences, int n_head,
                      int n_head_kv, int causal, int window, int chunk, float scale, float softcap, float alibi,
-                     int block_size, int n_blocks, bp_size table_width) {
+                     int block_size, int n_blocks, bp_size table_width
+#if BP_FRESH
+                     , const float *k_new, const float *v_new, const int *turned_by, const int *slots, const double *turns,
+                     const float *factors, const float *q_weight, const float *k_weight, int64_t k_row, int64_t v_row,
+                     float magnitude, int n_dims, int halves, int s0, int s1, int s2, int s3, int q_norm, float q_eps,
+                     int k_norm, float k_eps
+#endif
+    ) {
     bp_release_next();
+#if BP_FRESH
+    const fresh_heads fresh = {
+        q, k_new, v_new, turned_by, slots, { q_norm, q_weight, q_eps }, { k_norm, k_weight, k_eps },
+        { turns, factors, magnitude, BP_DIM, n_dims, halves, { s0, s1, s2, s3 } },
+        { (uint8_t *)k_cache, BP_DIM, block_size, n_head_kv, n_blocks, k_row },
+        { (uint8_t *)v_cache, BP_DIM_V, block_size, n_head_kv, n_blocks, v_row }
+    };
+    uint64_t steps[FRESH_PAIRS];
+    steps_of<FRESH_PAIRS>(fresh.rotation, steps);
+#endif
     bp_wait_inputs();
     const int token = blockIdx.z, head0 = blockIdx.y * BP_HEADS, split = blockIdx.x, splits = gridDim.x;
     if (token >= bp_get(tokens)) return;
@@ -85,6 +110,12 @@ extern "C" __global__ void __launch_bounds__(128, BP_HEADS *CHUNKS_V <= 4 && CHU
     }
     span.first += split * each;
     if (span.first + each < span.end) span.end = span.first + each;
+#if BP_FRESH
+    take_fresh(fresh, steps, head0, kv_head);
+    const float *const queries = fresh_rows()[0];
+#else
+    const float *const queries = q + ((int64_t)token * n_head + head0) * BP_DIM;
+#endif
     float query[BP_HEADS][CHUNKS][8], slope[BP_HEADS];
     running r[BP_HEADS];
 #pragma unroll
@@ -94,8 +125,7 @@ extern "C" __global__ void __launch_bounds__(128, BP_HEADS *CHUNKS_V <= 4 && CHU
 #pragma unroll
         for (int c = 0; c < CHUNKS; c++) {
             const int at = c * LANES + lane;
-            const float4 *from =
-                (const float4 *)(q + ((int64_t)token * n_head + head0 + h) * BP_DIM + (at < BP_DIM / 8 ? 8 * at : 0));
+            const float4 *from = (const float4 *)(queries + h * BP_DIM + (at < BP_DIM / 8 ? 8 * at : 0));
             const float4 a4 = from[0], b4 = from[1];
             const float v[8] = { a4.x, a4.y, a4.z, a4.w, b4.x, b4.y, b4.z, b4.w };
 #pragma unroll
@@ -188,34 +218,32 @@ extern "C" __global__ void __launch_bounds__(128, BP_HEADS *CHUNKS_V <= 4 && CHU
         }
     }
     __syncthreads();
-#pragma unroll 1
-    for (int h = 0; h < BP_HEADS; h++) {
-        const int head = head0 + h;
-        float top = -BP_INFINITY, sum = 0, share[GROUPS];
+    __shared__ float shares[GROUPS][BP_HEADS], most[BP_HEADS];
+    if (threadIdx.x < GROUPS * BP_HEADS) {
+        const int h = threadIdx.x / GROUPS, g = threadIdx.x % GROUPS;
+        float top = -BP_INFINITY;
 #pragma unroll
-        for (int g = 0; g < GROUPS; g++) top = bp_max(top, tops[g][h]);
-        const bool none = top == -BP_INFINITY;
-        if (sinks && !part) top = bp_max(top, sinks[head]);
-#pragma unroll
-        for (int g = 0; g < GROUPS; g++) {
-            share[g] = tops[g][h] == -BP_INFINITY ? 0 : __expf(tops[g][h] - top);
-            sum += share[g] * sums[g][h];
-        }
-        if (sinks && !part) sum += __expf(sinks[head] - top);
+        for (int k = 0; k < GROUPS; k++) top = bp_max(top, tops[k][h]);
+        if (sinks && !part && top != -BP_INFINITY) top = bp_max(top, sinks[head0 + h]);
+        shares[g][h] = tops[g][h] == -BP_INFINITY ? 0 : __expf(tops[g][h] - top);
+        if (g == 0) most[h] = top;
+    }
+    __syncthreads();
+    for (int e = threadIdx.x; e < BP_HEADS * BP_DIM_V; e += 128) {
+        const int h = e / BP_DIM_V, d = e % BP_DIM_V, head = head0 + h;
         const int64_t row = (int64_t)token * n_head + head;
-        float *to = part ? part + (row * splits + split) * (BP_DIM_V + 2) : NULL;
-        for (int d = threadIdx.x; d < BP_DIM_V; d += 128) {
-            float v = 0;
+        float v = 0, sum = 0;
 #pragma unroll
-            for (int g = 0; g < GROUPS; g++) v += share[g] * mixes[g][h][d];
-            if (part) {
-                to[d] = v;
-                continue;
-            }
-            v = none ? 0 : v / sum;
-            if (out) out[row * BP_DIM_V + d] = v;
-            if (codes) bp_quantise(v, codes + row * BP_DIM_V + d / 32 * 32, scales + (row * BP_DIM_V + d) / 32);
+        for (int g = 0; g < GROUPS; g++) v += shares[g][h] * mixes[g][h][d], sum += shares[g][h] * sums[g][h];
+        if (part) {
+            float *to = part + (row * splits + split) * (BP_DIM_V + 2);
+            to[d] = v;
+            if (d == 0) to[BP_DIM_V] = most[h], to[BP_DIM_V + 1] = sum;
+            continue;
         }
-        if (part && threadIdx.x == 0) to[BP_DIM_V] = top, to[BP_DIM_V + 1] = sum;
+        if (sinks) sum += __expf(sinks[head] - most[h]);
+        v = most[h] == -BP_INFINITY ? 0 : v / sum;
+        if (out) out[row * BP_DIM_V + d] = v;
+        if (codes) bp_quantise(v, codes + row * BP_DIM_V + d / 32 * 32, scales + (row * BP_DIM_V + d) / 32);
     }
 }

@@ -14,11 +14,10 @@ struct bp_rotation {
 };
 
 static __device__ __forceinline__ int bp_rope_position(const bp_rotation &r, const int *positions, int token, int pair) {
-    const int sum = r.sections[0] + r.sections[1] + r.sections[2] + r.sections[3];
+    const int one = r.sections[0], two = one + r.sections[1], three = two + r.sections[2], sum = three + r.sections[3];
     if (sum == 0) return positions[token];
-    int at = pair % sum, k = 0;
-    while (k < 3 && at >= r.sections[k]) at -= r.sections[k++];
-    return positions[(int64_t)token * 4 + k];
+    const int at = pair % sum;
+    return positions[(int64_t)token * 4 + (at >= one) + (at >= two) + (at >= three)];
 }
 
 // What a position turns pair `pair` by.
