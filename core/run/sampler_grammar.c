@@ -30,7 +30,7 @@ static bp_status make_from(bp_sampler *sampler, const source *from, bp_error *er
     if (!sampler->tokenizer) return bp_fail(error, BP_E_INVALID, "%s needs a tokenizer", from->name);
     if (from->is_file) status = bp_file_read(from->value, MAX_GRAMMAR_BYTES, &text, error);
     else bp_text_adds(&text, from->value);
-    if (!status) status = bp_grammar_vocab_new(sampler->tokenizer, 0, &sampler->vocab, error);
+    if (!status) status = bp_grammar_vocab_shared(sampler->tokenizer, &sampler->vocab, error);
     if (!status) {
         status = make(sampler, from, bp_text_get(&text), text.size, error);
         if (status) bp_fail_in(error, "%s: ", from->is_file ? from->value : from->name);
@@ -59,7 +59,6 @@ bp_status bp_sampler_read_grammar(bp_sampler *sampler, const bp_sampler_settings
 void bp_sampler_free_grammar(bp_sampler *sampler) {
     bp_grammar_matcher_free(sampler->matcher);
     bp_grammar_free(sampler->grammar);
-    bp_grammar_vocab_free(sampler->vocab);
 }
 
 bool bp_sampler_keep_allowed(bp_sampler *sampler, bp_candidates *c) {

@@ -39,7 +39,7 @@ struct bp_sampler {
     uint32_t *counts;     /* of counts_capacity tokens; zeros between steps */
     void *scratch;        /* of scratch_capacity elements of 16 bytes */
     size_t capacity, counts_capacity, scratch_capacity;
-    bp_grammar_vocab *vocab; /* these three: NULL without a grammar */
+    const bp_grammar_vocab *vocab; /* the tokenizer's; these three: NULL without a grammar */
     bp_grammar *grammar;
     bp_grammar_matcher *matcher;
 };

@@ -27,6 +27,9 @@ typedef struct bp_grammar_matcher bp_grammar_matcher;
  * as the tokenizer has. The tokenizer outlives the vocabulary. */
 bp_status bp_grammar_vocab_new(const bp_tokenizer *t, int32_t n_tokens, bp_grammar_vocab **out, bp_error *error);
 
+/* The tokenizer's own, which is made once, by whichever thread comes first, and lives as long as the tokenizer. */
+bp_status bp_grammar_vocab_shared(const bp_tokenizer *t, const bp_grammar_vocab **out, bp_error *error);
+
 typedef struct bp_grammar_token { /* for a vocabulary without a tokenizer */
     const char *bytes;
     uint32_t n;

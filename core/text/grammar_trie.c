@@ -5,6 +5,7 @@
 
 #include "core/base/fail.h"
 #include "core/base/size.h"
+#include "core/text/vocab.h"
 
 typedef struct token_bytes {
     const char *bytes;
@@ -117,6 +118,16 @@ bp_status bp_grammar_vocab_new(const bp_tokenizer *t, int32_t n_tokens, bp_gramm
     }
     v->tokenizer = t;
     return finish(v, &bytes, status, out, error);
+}
+
+bp_status bp_grammar_vocab_shared(const bp_tokenizer *t, const bp_grammar_vocab **out, bp_error *error) {
+    bp_tokenizer *keeper = (bp_tokenizer *)(uintptr_t)t; /* of which nothing else changes */
+    bp_grammar_vocab *there = atomic_load(&keeper->trie), *made = NULL;
+    bp_status status = there ? BP_OK : bp_grammar_vocab_new(t, 0, &made, error);
+    if (made && atomic_compare_exchange_strong(&keeper->trie, &there, made)) there = made;
+    else bp_grammar_vocab_free(made); /* another thread was faster */
+    *out = there;
+    return status;
 }
 
 bp_status bp_grammar_vocab_of(const bp_grammar_token *tokens, int32_t n, bp_grammar_vocab **out, bp_error *error) {

@@ -9,6 +9,7 @@
 #include "core/base/fail.h"
 #include "core/base/log.h"
 #include "core/base/size.h"
+#include "core/text/grammar.h"
 #include "core/text/pipeline.h"
 
 static bp_status no_memory(const bp_gguf *file, bp_error *error) {
@@ -257,6 +258,7 @@ void bp_tokenizer_free(bp_tokenizer *t) {
     bp_prefixes_free(&t->specials);
     bp_prefixes_free(&t->prefixes);
     bp_pipeline_free(t->pipeline);
+    bp_grammar_vocab_free(atomic_load(&t->trie));
     bp_arena_free(&t->arena);
     free(t->begin.ids);
     free(t->end.ids);

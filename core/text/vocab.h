@@ -2,6 +2,7 @@
 #ifndef BP_TEXT_VOCAB_H
 #define BP_TEXT_VOCAB_H
 
+#include <stdatomic.h>
 #include <string.h>
 
 #include "core/base/arena.h"
@@ -77,6 +78,7 @@ struct bp_tokenizer {
     const uint8_t *charsmap, *replacements; /* UGM: a double array of n_charsmap units, and the texts they point to */
     size_t n_charsmap, n_replacements;
     char *unescaped; /* RWKV: the tokens' bytes */
+    _Atomic(struct bp_grammar_vocab *) trie; /* for grammars: made when first asked for */
     struct bp_pipeline *pipeline; /* of a tokenizer.json */
     bp_arena arena;               /* of a tokenizer.json: its tokens */
 };

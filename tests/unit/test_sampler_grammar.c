@@ -6,9 +6,11 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <pthread.h>
 
 #include "core/gguf/gguf.h"
 #include "core/run/sampler.h"
+#include "core/text/grammar.h"
 
 static bp_gguf *file;
 static bp_tokenizer *tokenizer;
@@ -105,8 +107,29 @@ static void wrong_settings_are_refused(void **state) {
     refused(s, tokenizer, "/nowhere/x.gbnf");
 }
 
+static void *get_trie(void *out) {
+    return bp_grammar_vocab_shared(tokenizer, out, NULL) ? "failed" : NULL;
+}
+
+/* One trie for all grammars of a tokenizer, also where threads ask for it at once. */
+static void tries_are_shared(void **state) {
+    (void)state;
+    enum { THREADS = 4 };
+    pthread_t threads[THREADS];
+    const bp_grammar_vocab *tries[THREADS] = { NULL };
+    void *failed;
+    for (int i = 0; i < THREADS; i++) assert_int_equal(pthread_create(&threads[i], NULL, get_trie, &tries[i]), 0);
+    for (int i = 0; i < THREADS; i++) {
+        assert_int_equal(pthread_join(threads[i], &failed), 0);
+        assert_null(failed);
+    }
+    assert_non_null(tries[0]);
+    for (int i = 1; i < THREADS; i++) assert_ptr_equal(tries[i], tries[0]);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(tries_are_shared),
         cmocka_unit_test(greedy_choices_fit),
         cmocka_unit_test(random_choices_fit),
         cmocka_unit_test(wrong_settings_are_refused),
