@@ -32,6 +32,8 @@ def against_jinja2():
             wanted, failure = jinja_oracle.render(text, variables)
             rendered += wanted is not None
             check(f"{os.path.basename(path)} {name}", out == wanted, f"\n  {out or error!r}\n  {wanted or failure!r}")
+            raised = (failure or "").removeprefix("TemplateError: ")[:200]  # what raise_exception was given
+            check(f"{os.path.basename(path)} {name}: its words", not (failure or "").startswith("TemplateError") or raised in error, f"{error} {raised}")
         print(f"{os.path.basename(path)}: {len(conversations)} conversations, {rendered} of them rendered")
         check(f"{os.path.basename(path)} renders at least 30", rendered >= 30, rendered)
 

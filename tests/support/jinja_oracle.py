@@ -3,6 +3,7 @@
 jinja2 and what it is given are others'; this file only builds the environment that transformers' documentation and
 behaviour describe. Import fails where jinja2 is not installed."""
 import copy
+import functools
 import json
 from datetime import datetime
 
@@ -64,10 +65,13 @@ def environment():
 ENV = environment()
 
 
+compiled = functools.lru_cache(64)(ENV.from_string)
+
+
 def render(text, variables):
     """(output, None) or (None, error)."""
     try:
-        out = ENV.from_string(text).render(**copy.deepcopy(variables))  # l|indent changes the list l
+        out = compiled(text).render(**copy.deepcopy(variables))  # l|indent changes the list l
         out.encode("utf-8")
         return out, None
     except Exception as error:  # whatever a template makes Python raise
