@@ -207,7 +207,7 @@ static bp_status show_features(const char *path, bp_error *error) {
         return status;
     }
     const bp_graph_output output = { model->decoder.bidirectional ? BP_OUTPUT_EMBEDDING : BP_OUTPUT_LOGITS,
-                                     model->pooling };
+                                     model->pooling, 0 };
     status = bp_model_graph(model, &cache, &output, &builder, &graph, error);
     if (!status) {
         bp_model_features(model, graph, &out);

@@ -199,18 +199,29 @@ static bp_status read_limit(const char *value, int64_t *limit, bp_error *error) 
 }
 
 static bp_status use_model(printer *g, bp_generation *how, const bp_own_flag *own, bp_error *error) {
-    const bp_sampler_settings settings = bp_sampler_settings_from(g->session->config);
     how->run = g->session->run, how->tokenizer = g->session->tokenizer, how->logprobs = g->json, how->each = show, how->self = g;
     if (own[OWN_EXPLAIN].value) {
         bp_run_explain(how->run, stdout);
         return BP_OK;
     }
-    bp_status status = bp_sampler_new(&settings, how->tokenizer, &how->sampler, error);
-    if (!status && own[OWN_PROFILE].value) status = bp_run_profile(how->run, true, error);
+    bp_status status = own[OWN_PROFILE].value ? bp_run_profile(how->run, true, error) : BP_OK;
     if (!status) status = own[OWN_CHAT].value ? chat(g, how, own, error) : complete(g, how, own, error);
     if (!status && (own[OWN_TIMINGS].value || isatty(STDERR_FILENO))) print_timings(g);
     if (!status && own[OWN_PROFILE].value) bp_run_profile_print(how->run, stderr);
-    bp_sampler_free(how->sampler);
+    return status;
+}
+
+/* The model with its sampler; then devices and run, which find the likeliest tokens where these are enough. */
+static bp_status open_session(bp_config *config, printer *g, bp_generation *how, bp_error *error) {
+    const bp_sampler_settings sampling = bp_sampler_settings_from(config);
+    bp_run_settings settings;
+    bp_status status = bp_run_settings_from(config, &settings, error);
+    if (!status) status = bp_session_load(config, true, g->session, error);
+    if (status) return status;
+    status = bp_sampler_new(&sampling, g->session->tokenizer, &how->sampler, error);
+    if (!status && !g->json && !bp_sampler_is_greedy(how->sampler)) settings.output.likeliest = bp_sampler_reach(how->sampler);
+    if (!status) return bp_session_start(g->session, &settings, error);
+    bp_session_close(g->session);
     return status;
 }
 
@@ -221,11 +232,13 @@ static bp_status run(bp_config *config, const bp_own_flag *own, bp_error *error)
     bp_generation how = { .sequence = BP_SEQUENCE_MAIN };
     bp_status status = read_limit(own[OWN_COUNT].value, &how.limit, error);
     if (!status) status = read_logprobs(&g, own[OWN_LOGPROBS].value, error);
-    if (!status) status = bp_session_open(config, true, &session, error);
-    if (status) return status;
-    status = use_model(&g, &how, own, error);
-    bp_text_free(&g.pending);
-    bp_session_close(&session);
+    if (!status) status = open_session(config, &g, &how, error);
+    if (!status) {
+        status = use_model(&g, &how, own, error);
+        bp_text_free(&g.pending);
+        bp_session_close(&session);
+    }
+    bp_sampler_free(how.sampler);
     return status;
 }
 

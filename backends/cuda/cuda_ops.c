@@ -7,6 +7,7 @@
 #include "backends/cuda/norm_plan.h"
 
 enum { THREADS = 256, BLOCK_LIMIT = 1 << 20, FEW_ROWS = 64, ARGMAX_PART = 1024, ARGMAX_PARTS = 128 };
+enum { TOP_PARTS = 32, TOP_MOST = 256, TOP_KEYS = 8192 };
 
 static cuda_planner plan_embed, plan_scores, plan_softmax, plan_mix;
 static cuda_planner plan_binary, plan_unary, plan_glu, plan_reduce, plan_gather, plan_slice, plan_concat, plan_convert, plan_pool;
@@ -264,7 +265,39 @@ static void plan_softmax(cuda_plan *p, const cuda_node *n) {
 
 /* ---- Choosing ---- */
 
+/* Of few rows, with many blocks each; values and keys fit as kernels/top_k.cu says. */
+static bool plan_top_k_parts(cuda_plan *p, const cuda_node *n) {
+    const cuda_tensor *x = n->in[0];
+    const int64_t k = n->out[0]->n[0], rows = cuda_rows(x);
+    int64_t parts = (x->n[0] + ARGMAX_PART - 1) / ARGMAX_PART;
+    if (parts > TOP_PARTS) parts = TOP_PARTS;
+    if (rows > FEW_ROWS || parts < 2 || k < 1 || k > TOP_MOST || x->n[0] > parts * TOP_KEYS) return false;
+    cuda_tensor *found = cuda_scratch(p, (uint64_t)(rows * parts * k) * 8);
+    cuda_launch *l = cuda_add(p, n, "top_k.cu", "top_k_parts", 1024, "%s", "");
+    l->grid[0] = (cuda_extent){ .times = parts };
+    cuda_grid(l, 1, x, CUDA_ROWS, 1);
+    l->waits = true;
+    cuda_arg_read(l, n->in[0]);
+    cuda_arg_write(l, found);
+    cuda_arg_size(l, n->in[0], CUDA_AXIS_0);
+    cuda_arg_int(l, (int32_t)k);
+    cuda_arg_size(l, n->in[0], CUDA_ROWS);
+    l = cuda_add(p, n, "top_k.cu", "top_k_merge", 1024, "%s", "");
+    cuda_grid(l, 0, x, CUDA_ROWS, 1);
+    l->waits = true;
+    cuda_arg_read(l, n->in[0]);
+    cuda_arg_read(l, found);
+    cuda_arg_int(l, (int32_t)(parts * k));
+    cuda_arg_write(l, n->out[0]);
+    cuda_arg_write(l, n->out[1]);
+    cuda_arg_size(l, n->in[0], CUDA_AXIS_0);
+    cuda_arg_int(l, (int32_t)k);
+    cuda_arg_size(l, n->in[0], CUDA_ROWS);
+    return true;
+}
+
 static void plan_top_k(cuda_plan *p, const cuda_node *n) {
+    if (!n->in[0]->varies[0] && plan_top_k_parts(p, n)) return;
     cuda_tensor *out = n->out[0];
     cuda_tensor *found = cuda_scratch(p, (uint64_t)(out->n[0] * cuda_rows(out)) * 8 + 8);
     cuda_launch *l = cuda_add(p, n, "select.cu", "top_k", 1024, "%s", "");

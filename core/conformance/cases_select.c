@@ -70,25 +70,26 @@ static void pool(const bp_check_maker *m, uint32_t kind, int64_t n, int64_t k) {
 }
 
 /* Values on a coarse grid, so that there are ties; and a NaN. */
-static uint32_t ordered(bp_check_case *c, int64_t n, int64_t k) {
-    uint32_t x = bp_check_in(c, BP_TYPE_F32, BP_ROLE_INPUT, BP_DIMS(n, BP_TOK(k)));
+static uint32_t ordered(bp_check_case *c, int64_t n, int64_t k, int64_t rows) {
+    uint32_t x = bp_check_in(c, BP_TYPE_F32, BP_ROLE_INPUT, BP_DIMS(n, rows));
     for (int64_t i = 0; i < n * k; i++) bp_check_set(c, x, i, i % 41 == 7 ? NAN : (double)bp_check_below(50) / 4 - 6);
     return x;
 }
 
-static void top_k(const bp_check_maker *m, int64_t n, int64_t count, int64_t k) {
+static void top_k(const bp_check_maker *m, int64_t n, int64_t count, int64_t k, bool varies) {
     bp_check_case c;
-    bp_check_begin(&c, BP_OP_TOP_K, 0, "%ld of %ld tokens %ld", (long)count, (long)n, (long)k);
-    ordered(&c, n, k);
-    bp_check_out(&c, BP_TYPE_F32, BP_ROLE_OUTPUT, BP_DIMS(count, BP_TOK(k)));
-    bp_check_out(&c, BP_TYPE_I32, BP_ROLE_OUTPUT, BP_DIMS(count, BP_TOK(k)));
+    const int64_t rows = varies ? BP_TOK(k) : k;
+    bp_check_begin(&c, BP_OP_TOP_K, 0, "%ld of %ld %s %ld", (long)count, (long)n, varies ? "tokens" : "rows", (long)k);
+    ordered(&c, n, k, rows);
+    bp_check_out(&c, BP_TYPE_F32, BP_ROLE_OUTPUT, BP_DIMS(count, rows));
+    bp_check_out(&c, BP_TYPE_I32, BP_ROLE_OUTPUT, BP_DIMS(count, rows));
     bp_check_emit(m, &c);
 }
 
 static void argmax(const bp_check_maker *m, int64_t n, int64_t k) {
     bp_check_case c;
     bp_check_begin(&c, BP_OP_ARGMAX, 0, "%ld tokens %ld", (long)n, (long)k);
-    ordered(&c, n, k);
+    ordered(&c, n, k, BP_TOK(k));
     bp_check_out(&c, BP_TYPE_I32, BP_ROLE_OUTPUT, BP_DIMS(BP_TOK(k)));
     bp_check_emit(m, &c);
 }
@@ -101,11 +102,13 @@ void bp_check_select_cases(const bp_check_maker *m) {
         if (bp_check_wanted(m, BP_OP_SLICE)) slice(m, n + 9, 1 + i % 4, n, k);
         if (bp_check_wanted(m, BP_OP_RESHAPE)) reshape(m, i % 2 ? BP_TYPE_F32 : BP_TYPE_Q8_0, n, k);
         if (bp_check_wanted(m, BP_OP_CONCAT)) concat(m, n, 1 + i * 5, k);
-        if (bp_check_wanted(m, BP_OP_TOP_K)) top_k(m, n + 4, i % 3 + 2, k);
+        if (bp_check_wanted(m, BP_OP_TOP_K)) top_k(m, n + 4, i % 3 + 2, k, true);
         if (bp_check_wanted(m, BP_OP_ARGMAX)) argmax(m, n, k);
         for (uint32_t kind = 0; kind < 3 && bp_check_wanted(m, BP_OP_POOL); kind++) pool(m, kind, n, k);
     }
     for (int64_t n = 5003; n < 50000 && bp_check_wanted(m, BP_OP_ARGMAX); n += 30000) argmax(m, n, 3); /* as vocabularies are */
+    for (uint32_t i = 0; i < 8 && bp_check_wanted(m, BP_OP_TOP_K); i++) /* vocabularies */
+        top_k(m, i % 2 ? 33000 : 5003, (const int64_t[]){ 1, 40, 200, 256 }[i / 2], tokens[i % 3], i >= 6);
     for (uint32_t id = 0; id < BP_TYPE_LIMIT && bp_check_wanted(m, BP_OP_CONVERT); id++) {
         for (uint32_t i = 0; i < 8 && bp_type_is_float(id); i++) convert(m, id, to[i % 4], i / 4 ? 5 : 1);
     }

@@ -350,6 +350,15 @@ uint32_t bp_argmax(bp_builder *b, uint32_t x) {
     return out;
 }
 
+uint32_t bp_top_k(bp_builder *b, uint32_t x, int64_t k, uint32_t *ids) {
+    const bp_dim dims[2] = { bp_number(BP_MIN(k, dim(b, x, 0).value)), dim(b, x, 1) };
+    const bp_top_k_params plain = { 0 };
+    const uint32_t values = bp_bound_value(b, BP_ROLE_TEMP, BP_TYPE_F32, 2, dims, "top_k");
+    *ids = bp_bound_value(b, BP_ROLE_TEMP, BP_TYPE_I32, 2, dims, "top_k ids");
+    node(b, BP_OP_TOP_K, &plain, sizeof plain, &x, 1, (uint32_t[]){ values, *ids }, 2);
+    return values;
+}
+
 void bp_output(bp_builder *b, uint32_t value, const char *name) {
     if (b->error.status) return;
     b->values[value].role = BP_ROLE_OUTPUT;

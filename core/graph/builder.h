@@ -73,6 +73,8 @@ uint32_t bp_delta_rule(bp_builder *b, const bp_delta_inputs *delta, const bp_sta
 void bp_add_node(bp_builder *b, uint32_t op, const void *params, uint32_t params_size, const uint32_t *in, uint32_t n_in,
                  const uint32_t *out, uint32_t n_out);
 uint32_t bp_argmax(bp_builder *b, uint32_t x); /* x [n, m] -> I32 [m] */
+/* x [n, m] -> the k greatest of each row, at most n: F32 [k, m] and, in *ids, their places I32 [k, m]. */
+uint32_t bp_top_k(bp_builder *b, uint32_t x, int64_t k, uint32_t *ids);
 /* Make a temporary value an output of the graph, under a name. */
 void bp_output(bp_builder *b, uint32_t value, const char *name);
 

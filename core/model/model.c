@@ -164,6 +164,14 @@ static void log_unused(const bp_model *model, const bp_graph *graph) {
     bp_map_free(&used);
 }
 
+/* The likeliest tokens of each row, so that logits may stay where they are. */
+static void add_likeliest(bp_builder *b, uint32_t logits, uint32_t n) {
+    uint32_t ids;
+    if (n) bp_output(b, bp_top_k(b, logits, n, &ids), "likeliest_logits");
+    else ids = bp_argmax(b, logits);
+    bp_output(b, ids, "likeliest");
+}
+
 bp_status bp_model_graph(const bp_model *model, const bp_cache_shape *cache, const bp_graph_output *output,
                          bp_builder **builder, bp_graph **graph, bp_error *error) {
     bp_graph_inputs in = { .output = output ? *output : (bp_graph_output){ 0 } };
@@ -179,7 +187,7 @@ bp_status bp_model_graph(const bp_model *model, const bp_cache_shape *cache, con
         add_inputs(model, cache, b, &in);
         const uint32_t result = model->architecture->build(model, b, &in);
         bp_output(b, result, in.output.kind == BP_OUTPUT_EMBEDDING ? "embedding" : "logits");
-        if (in.output.kind == BP_OUTPUT_LOGITS) bp_output(b, bp_argmax(b, result), "likeliest");
+        if (in.output.kind == BP_OUTPUT_LOGITS) add_likeliest(b, result, in.output.likeliest);
         status = bp_builder_finish(b, graph, error);
         if (status) bp_fail_in(error, "%s: ", bp_gguf_path(model->file));
     } else {

@@ -43,7 +43,10 @@ enum bp_pooling_type {
     BP_POOLING_LAST = 3,
     BP_POOLING_RANK = 4, /* a score of a pair of texts; not computed here */
 };
-typedef struct bp_graph_output { uint32_t kind, pooling; } bp_graph_output;
+typedef struct bp_graph_output {
+    uint32_t kind, pooling;
+    uint32_t likeliest; /* beside logits: so many of the likeliest tokens of each row; 0: one, without its logit */
+} bp_graph_output;
 
 /* The values of a graph under construction that all architectures read: shapes in [fastest, …]. */
 typedef struct bp_graph_inputs {

@@ -12,7 +12,7 @@ bp_status bp_embed_output(const bp_model *model, const char *pooling, bp_run_set
     static const struct { const char *name; uint32_t kind; } kinds[] = {
         { "none", BP_POOLING_NONE }, { "mean", BP_POOLING_MEAN }, { "cls", BP_POOLING_CLS }, { "last", BP_POOLING_LAST },
     };
-    settings->output = (bp_graph_output){ BP_OUTPUT_EMBEDDING, model->pooling };
+    settings->output = (bp_graph_output){ BP_OUTPUT_EMBEDDING, model->pooling, 0 };
     if (!pooling && model->pooling > BP_POOLING_LAST)
         return bp_fail(error, BP_E_UNSUPPORTED, "this model ranks texts (pooling_type %u), it does not embed them; a kind of pooling may be chosen all the same",
                        model->pooling);

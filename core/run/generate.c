@@ -5,16 +5,17 @@
 #include "core/base/fail.h"
 #include "core/device/cancel.h"
 
-/* What the next token is chosen from: the device's own choice, or logits. */
+/* What the next token is chosen from: the likeliest tokens, which the device finds, or all logits. */
 typedef struct ahead {
-    bool chosen;
-    int32_t likeliest;
-    const float *logits;
+    bool greedy, few;
+    bp_likeliest likeliest;
+    const float *logits; /* NULL: they are on the device */
 } ahead;
 
 static bp_status feed(const bp_generation *g, const int32_t *ids, int64_t n, ahead *a, bp_error *error) {
-    return a->chosen ? bp_run_next(g->run, g->sequence, ids, n, &a->likeliest, error)
-                     : bp_run_feed(g->run, g->sequence, ids, n, false, &a->logits, error);
+    a->logits = NULL;
+    return a->greedy || a->few ? bp_run_likeliest(g->run, g->sequence, ids, n, &a->likeliest, error)
+                               : bp_run_feed(g->run, g->sequence, ids, n, false, &a->logits, error);
 }
 
 static bp_status feed_prompt(const bp_generation *g, const int32_t *prompt, int64_t n, ahead *a, bp_error *error) {
@@ -37,10 +38,25 @@ static bp_status give(const bp_generation *g, int32_t id, float logprob, const f
     return status;
 }
 
-static bp_status choose(const bp_generation *g, const ahead *a, int32_t *id, float *logprob, bp_error *error) {
-    *id = a->likeliest;
-    if (a->chosen) return BP_OK;
-    bp_status status = bp_sampler_next(g->sampler, a->logits, bp_run_n_vocab(g->run), id, g->logprobs ? logprob : NULL);
+static bp_status choose_of_all(const bp_generation *g, const ahead *a, int32_t *id, float *logprob) {
+    return bp_sampler_next(g->sampler, a->logits, bp_run_n_vocab(g->run), id, g->logprobs ? logprob : NULL);
+}
+
+static bp_status choose_of_few(const bp_generation *g, const ahead *a, int32_t *id, bool *enough) {
+    const bp_likeliest *l = &a->likeliest;
+    return bp_sampler_next_few(g->sampler, l->ids, l->logits, l->logits ? (int32_t)l->n : 0, bp_run_n_vocab(g->run), id, enough);
+}
+
+/* Where the likeliest few may not hold the choice, the logits are fetched after all. */
+static bp_status choose(const bp_generation *g, ahead *a, int32_t *id, float *logprob, bp_error *error) {
+    bool enough = a->greedy;
+    bp_status status = a->few ? choose_of_few(g, a, id, &enough) : BP_OK;
+    if (a->greedy) *id = a->likeliest.ids[0];
+    if (!status && !enough && a->few) {
+        status = bp_run_logits(g->run, &a->logits, error);
+        if (status) return status;
+    }
+    if (!status && !enough) status = choose_of_all(g, a, id, logprob);
     return status ? bp_fail(error, status, "the model gave no token to choose: all its logits are NaN or -infinity, or none of them fits the grammar") : BP_OK;
 }
 
@@ -57,7 +73,7 @@ static bp_status make_tokens(const bp_generation *g, ahead *a, bp_generation_res
         if (result->end != BP_END_LIMIT) return BP_OK;
         status = bp_sampler_accept(g->sampler, id);
         if (status) return bp_fail(error, status, "out of memory while sampling");
-        status = give(g, id, logprob, a->chosen ? NULL : a->logits, &on, error);
+        status = give(g, id, logprob, a->logits, &on, error);
         if (status) return status;
         result->n_made++;
         if (!on) result->end = BP_END_CALLER;
@@ -70,7 +86,8 @@ static bp_status make_tokens(const bp_generation *g, ahead *a, bp_generation_res
 }
 
 bp_status bp_generate(const bp_generation *g, const int32_t *prompt, int64_t n, bp_generation_result *result, bp_error *error) {
-    ahead a = { .chosen = bp_sampler_is_greedy(g->sampler) && !g->logprobs };
+    const bool plain = !g->logprobs && bp_sampler_is_greedy(g->sampler);
+    ahead a = { .greedy = plain, .few = !plain && !g->logprobs && bp_sampler_reach(g->sampler) };
     const double begin = bp_now();
     *result = (bp_generation_result){ .n_prompt = n };
     bp_status status = feed_prompt(g, prompt, n, &a, error);

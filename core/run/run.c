@@ -19,7 +19,7 @@ bp_status bp_run_settings_from(const bp_config *config, bp_run_settings *out, bp
     if (cache == UINT32_MAX) return bp_fail(error, BP_E_INVALID, "cache_type '%s' is none of f16, f32, q8_0", type);
     int64_t threads = bp_config_int(config, BP_OPT_THREADS);
     *out = (bp_run_settings){ bp_config_int(config, BP_OPT_CONTEXT), cache, bp_config_int(config, BP_OPT_BATCH), bp_config_int(config, BP_OPT_SEQUENCES),
-                              threads > 0 ? (uint32_t)threads : bp_cpu_count(), { 0, 0 } };
+                              threads > 0 ? (uint32_t)threads : bp_cpu_count(), { 0 } };
     if (out->context < 0 || out->context > INT32_MAX - BLOCK) return bp_fail(error, BP_E_INVALID, "context %lld is out of range", (long long)out->context);
     if (out->batch < 0 || out->batch > MAX_BATCH) return bp_fail(error, BP_E_INVALID, "batch %lld is not in 0…%d", (long long)out->batch, MAX_BATCH);
     if (out->sequences < 1 || out->sequences > MAX_SEQUENCES)
@@ -44,20 +44,18 @@ static uint64_t cache_bytes_a_layer(const bp_graph *g, int64_t n_layers) {
 
 static void find_values(bp_run *run) {
     for (uint32_t k = 0; k < N_INPUTS; k++) run->input[k] = BP_NONE;
-    run->likeliest = BP_NONE;
+    run->likeliest = run->likeliest_logits = BP_NONE;
     for (uint32_t i = 0; i < run->graph->n_values; i++) {
         const bp_value *v = bp_graph_value(run->graph, i);
         if (v->role == BP_ROLE_OUTPUT) {
-            if (!strcmp(v->name, "likeliest")) {
-                run->likeliest = i;
-                continue;
-            }
-            run->output = i;
-            run->width = v->dim[0].value;
+            if (!strcmp(v->name, "likeliest")) run->likeliest = i;
+            else if (!strcmp(v->name, "likeliest_logits")) run->likeliest_logits = i;
+            else run->output = i;
         }
         for (uint32_t k = 0; v->role == BP_ROLE_INPUT && k < N_INPUTS; k++)
             if (!strcmp(v->name, input_names[k])) run->input[k] = i;
     }
+    run->width = bp_graph_value(run->graph, run->output)->dim[0].value;
 }
 
 static bp_status make_executors(bp_run *run, bp_error *error) {
@@ -270,7 +268,7 @@ static void settle(bp_run *run, const bp_batch_entry *e, bool stored, bool begun
 /* What is fetched of a step: logits, or the likeliest tokens, or neither (both NULL). */
 typedef struct fetched {
     const float **logits;
-    const int32_t **likeliest;
+    bp_likeliest *likeliest;
 } fetched;
 
 /* The part that computes a value. */
@@ -283,13 +281,18 @@ static bp_executor *maker_of(const bp_run *run, uint32_t value) {
     return run->executors[run->n_executors - 1];
 }
 
-static bp_status fetch(bp_run *run, const fetched *f, bp_error *error) {
+static bp_status fetch_value(bp_run *run, uint32_t value, const void **to, bp_error *error) {
     uint64_t bytes;
-    bp_status status = BP_OK;
-    if (f->logits) status = bp_executor_output(maker_of(run, run->output), run->output, (const void **)f->logits, &bytes, error);
-    if (!status && f->likeliest)
-        status = bp_executor_output(maker_of(run, run->likeliest), run->likeliest, (const void **)f->likeliest, &bytes, error);
-    return status;
+    return bp_executor_output(maker_of(run, value), value, to, &bytes, error);
+}
+
+static bp_status fetch(bp_run *run, const fetched *f, bp_error *error) {
+    bp_status status = f->logits ? fetch_value(run, run->output, (const void **)f->logits, error) : BP_OK;
+    if (status || !f->likeliest) return status;
+    const bool valued = run->likeliest_logits != BP_NONE;
+    *f->likeliest = (bp_likeliest){ .n = valued ? bp_graph_value(run->graph, run->likeliest)->dim[0].value : 1 };
+    status = fetch_value(run, run->likeliest, (const void **)&f->likeliest->ids, error);
+    return !status && valued ? fetch_value(run, run->likeliest_logits, (const void **)&f->likeliest->logits, error) : status;
 }
 
 static bp_status compute(bp_run *run, const bp_batch_entry *entries, int64_t n, const fetched *f, int64_t *rows, bp_error *error) {
@@ -334,19 +337,28 @@ bp_status bp_run_feed(bp_run *run, int32_t sequence, const int32_t *tokens, int6
     return status;
 }
 
-bp_status bp_run_next(bp_run *run, int32_t sequence, const int32_t *tokens, int64_t n, int32_t *likeliest, bp_error *error) {
+bp_status bp_run_likeliest(bp_run *run, int32_t sequence, const int32_t *tokens, int64_t n, bp_likeliest *out, bp_error *error) {
     const bp_batch_entry whole = { sequence, tokens, n, false };
-    const int32_t *ids = NULL;
     bp_status status = run->likeliest != BP_NONE ? check_entry(run, &whole, error) : bp_fail(error, BP_E_UNSUPPORTED, "this model gives no logits");
     for (int64_t at = 0, rows; !status && at < n;) {
         const bp_batch_entry now = { sequence, tokens + at, BP_MIN(run->limits.batch, n - at), false };
-        const fetched f = { .likeliest = at + now.n == n ? &ids : NULL };
+        const fetched f = { .likeliest = at + now.n == n ? out : NULL };
         if (at && bp_cancel_wanted()) return bp_fail(error, BP_E_CANCELLED, "cancelled");
         status = compute(run, &now, 1, &f, &rows, error);
         at += now.n;
     }
-    if (!status) *likeliest = ids[0];
     return status;
+}
+
+bp_status bp_run_next(bp_run *run, int32_t sequence, const int32_t *tokens, int64_t n, int32_t *likeliest, bp_error *error) {
+    bp_likeliest found;
+    bp_status status = bp_run_likeliest(run, sequence, tokens, n, &found, error);
+    if (!status) *likeliest = found.ids[0];
+    return status;
+}
+
+bp_status bp_run_logits(bp_run *run, const float **logits, bp_error *error) {
+    return fetch_value(run, run->output, (const void **)logits, error);
 }
 
 int32_t bp_run_open(bp_run *run) { return bp_kv_open(run->kv); }

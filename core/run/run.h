@@ -62,6 +62,17 @@ bp_status bp_run_feed(bp_run *run, int32_t sequence, const int32_t *tokens, int6
  * it, and logits stay there. */
 bp_status bp_run_next(bp_run *run, int32_t sequence, const int32_t *tokens, int64_t n, int32_t *likeliest, bp_error *error);
 
+/* The same, of which the likeliest next tokens are wanted: as many as settings.output.likeliest says, and at least one.
+ * Likeliest first, lower ids first among equals; logits that are NaN as -infinity. Valid until the next call but
+ * bp_run_logits, which fetches the step's logits [n_vocab] after all. */
+typedef struct bp_likeliest {
+    const int32_t *ids;
+    const float *logits; /* NULL where the settings ask for none */
+    int64_t n;
+} bp_likeliest;
+bp_status bp_run_likeliest(bp_run *run, int32_t sequence, const int32_t *tokens, int64_t n, bp_likeliest *out, bp_error *error);
+bp_status bp_run_logits(bp_run *run, const float **logits, bp_error *error);
+
 /* Time of each op since the programs were compiled; for --profile. */
 bp_status bp_run_profile(bp_run *run, bool on, bp_error *error);
 void bp_run_profile_print(bp_run *run, FILE *to);

@@ -23,7 +23,8 @@ struct bp_run {
     bp_run_limits limits;
     bp_kv_cache *kv;
     uint32_t input[N_INPUTS]; /* indices in the graph, BP_NONE where it has none */
-    uint32_t output, likeliest; /* logits or embeddings; the likeliest token of each row (BP_NONE: not there) */
+    uint32_t output;                      /* logits or embeddings */
+    uint32_t likeliest, likeliest_logits; /* tokens of each row, likeliest first (BP_NONE: not there) */
     int64_t width; /* of a row of logits */
     int32_t *told[N_INPUTS]; /* contents of the inputs of a step */
     int64_t *symbols;

@@ -109,7 +109,7 @@ static const struct step {
 #undef BP_SAMPLER
 };
 
-static bool is_active(const bp_sampler *sampler, enum bp_sampler_step step) {
+bool bp_sampler_step_active(const bp_sampler *sampler, enum bp_sampler_step step) {
     const bp_sampler_settings *s = &sampler->settings;
     if (steps[step].cuts && (s->temperature <= 0 || s->mirostat)) return false;
     switch (step) {
@@ -121,15 +121,19 @@ static bool is_active(const bp_sampler *sampler, enum bp_sampler_step step) {
     return false;
 }
 
+void bp_sampler_run_steps(bp_sampler *sampler, bp_candidates *c, size_t first, size_t last) {
+    for (size_t i = first; i < last; i++)
+        if (bp_sampler_step_active(sampler, sampler->order[i])) steps[sampler->order[i]].run(sampler, c);
+}
+
 static int32_t run_chain(bp_sampler *sampler, bp_candidates *c, int32_t n_vocab) {
-    for (size_t i = 0; i < sampler->n_order; i++)
-        if (is_active(sampler, sampler->order[i])) steps[sampler->order[i]].run(sampler, c);
+    bp_sampler_run_steps(sampler, c, 0, sampler->n_order);
     return bp_sampler_draw(sampler, c, n_vocab);
 }
 
 static bool has_active_step(const bp_sampler *sampler) {
     for (size_t i = 0; i < sampler->n_order; i++)
-        if (is_active(sampler, sampler->order[i])) return true;
+        if (bp_sampler_step_active(sampler, sampler->order[i])) return true;
     return false;
 }
 
@@ -145,7 +149,7 @@ static bool is_plain_greedy(const bp_sampler *sampler) {
 
 bool bp_sampler_is_greedy(const bp_sampler *sampler) { return is_unbiased(sampler) && !has_active_step(sampler); }
 
-static bool make_room(bp_sampler *sampler, size_t n) {
+bool bp_sampler_make_room(bp_sampler *sampler, size_t n) {
     void *items = sampler->items, *counts = sampler->counts;
     size_t old = sampler->counts_capacity, scratch = BP_MAX(n, sampler->n_history);
     bool done = bp_grow(&items, &sampler->capacity, n, sizeof *sampler->items);
@@ -176,7 +180,7 @@ bp_status bp_sampler_next(bp_sampler *sampler, const float *logits, int32_t n_vo
     if (is_plain_greedy(sampler)) {
         chosen = bp_greatest_logit(logits, n_vocab);
     } else {
-        if (!make_room(sampler, (size_t)n_vocab)) return BP_E_NO_MEMORY;
+        if (!bp_sampler_make_room(sampler, (size_t)n_vocab)) return BP_E_NO_MEMORY;
         bp_candidates c = gather(sampler, logits, n_vocab);
         if (sampler->matcher && !bp_sampler_keep_allowed(sampler, &c)) return BP_E_INVALID;
         chosen = c.n ? run_chain(sampler, &c, n_vocab) : -1;

@@ -42,6 +42,15 @@ uint64_t bp_sampler_seed(const bp_sampler *sampler);
 bp_status bp_sampler_next(bp_sampler *sampler, const float *logits, int32_t n_vocab, int32_t *id, float *logprob);
 /* True where every choice is the likeliest token, whatever was chosen before: then the device may choose. */
 bool bp_sampler_is_greedy(const bp_sampler *sampler);
+/* The choice from the likeliest tokens alone, so that the other logits may stay on the device. BP_SAMPLER_REACH: most that
+ * are ever asked for. */
+enum { BP_SAMPLER_REACH = 256 };
+/* How many of the likeliest tokens decide most choices; 0: nothing less than all logits does. */
+uint32_t bp_sampler_reach(const bp_sampler *sampler);
+/* As bp_sampler_next, of the n likeliest tokens with their logits, likeliest first, lower ids first among equals. *enough
+ * false: a token that is not among them might be chosen as well; the sampler is as before, call bp_sampler_next. */
+bp_status bp_sampler_next_few(bp_sampler *sampler, const int32_t *ids, const float *logits, int32_t n, int32_t n_vocab, int32_t *id,
+                              bool *enough);
 /* Put a chosen token into the history that penalties and DRY look at, and move the grammar by it, where there is one:
  * BP_E_INVALID where the grammar does not allow it. */
 bp_status bp_sampler_accept(bp_sampler *sampler, int32_t id);

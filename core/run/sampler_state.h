@@ -62,6 +62,12 @@ size_t bp_history_begin(const bp_sampler *sampler, int64_t n);
 /* Accept a token's text for DRY: does a breaker end in it? */
 bool bp_breaker_ends(bp_sampler *sampler, int32_t id);
 
+/* sampler.c: whether a step does something with these settings; room for n tokens; the steps of the order from `first` to
+ * before `last`. */
+bool bp_sampler_step_active(const bp_sampler *sampler, enum bp_sampler_step step);
+bool bp_sampler_make_room(bp_sampler *sampler, size_t n);
+void bp_sampler_run_steps(bp_sampler *sampler, bp_candidates *c, size_t first, size_t last);
+
 /* Draw one of the candidates by its weight, or take the likeliest at temperature 0; sampler_draw.c. */
 int32_t bp_sampler_draw(bp_sampler *sampler, bp_candidates *c, int32_t n_vocab);
 

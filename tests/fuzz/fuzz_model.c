@@ -22,7 +22,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         return 0;
     }
     const bp_graph_output output = { model->decoder.bidirectional ? BP_OUTPUT_EMBEDDING : BP_OUTPUT_LOGITS,
-                                     model->pooling };
+                                     model->pooling, 0 };
     if (!bp_model_graph(model, &cache, &output, &builder, &graph, &error)) {
         bp_model_features(model, graph, &text);
         bp_builder_free(builder);

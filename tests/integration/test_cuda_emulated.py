@@ -12,7 +12,7 @@ import sys
 import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
-from engine import BUILD, FIXTURES, check, command, finish, ini  # noqa: E402
+from engine import BUILD, FIXTURES, SMOLLM2, check, command, finish, ini  # noqa: E402
 
 SLOW = os.environ.get("BP_SLOW") == "1"
 EMULATOR = os.path.join(BUILD, "emulator")
@@ -54,6 +54,24 @@ def golden(model, cases, chunks, config, label, tolerance, **env):
 def says(name, done, *words, status=1):
     text = done.stderr + done.stdout
     check(name, done.returncode == status and all(word in text for word in words), f"{done.returncode}: {text[-400:]}")
+
+
+def sampled(model, config, n, *flags):
+    done = command("llm-run", "--config", config, "-m", model, "-p", "The rain in", "-n", n, "--temperature", "0.9", *flags, errors="replace")
+    return done.stdout if done.returncode == 0 else done.stderr
+
+
+def sampling():
+    """The likeliest tokens that the card finds give the text that the processor gives."""
+    cpu = ini("[engine]\nbackend = cpu\n[model]\ncache_type = f32\n[backend.cpu]\nactivations = f32\n")
+    for seed in ("1", "22"):
+        flags = ("--seed", seed, "--top-k", "100", "--repeat-penalty", "1.1")
+        text = sampled(MODEL, settings(), 16, *flags)
+        check(f"sampling with seed {seed}", text == sampled(MODEL, cpu, 16, *flags) != "", text)
+    if SLOW and os.path.exists(SMOLLM2):
+        for seed in ("1", "22", "333"):
+            text = sampled(SMOLLM2, settings(), 8, "--seed", seed)
+            check(f"sampling of SmolLM2 with seed {seed}", text == sampled(SMOLLM2, cpu, 8, "--seed", seed) != "", text)
 
 
 def tensor_cores():
@@ -98,6 +116,7 @@ def main():
     golden(MODEL, [0], (0,), settings(graphs="always"), "graphs", 1e-4)
     golden(MODEL, [0], (0, 1), settings(activations="q8"), "q8", 1e-2)
     tensor_cores()
+    sampling()
     says("out of memory is told", logits(settings(), MODEL, [1], "--context", "60000", "--layers", "all", EMULATED_CUDA_MEMORY="1"), "out of memory")
     says("a card that is too small leaves layers to the processor", logits(settings(), MODEL, [1], "--context", "60000",
                                                                           EMULATED_CUDA_MEMORY="1"), "run on cpu", status=0)

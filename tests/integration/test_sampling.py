@@ -44,6 +44,18 @@ def ids(*flags):
     return [row["id"] for row in run(*flags, n=24)]
 
 
+def check_few(model, n=16):
+    """Texts are chosen from the likeliest tokens that the device finds, --json chooses from all logits: the same choices."""
+    for flags in ((), ("--repeat-penalty", "1.3", "--presence-penalty", "0.5"), ("--dry-multiplier", "0.8", "--top-k", "200"),
+                  ("--temperature", "0", "--frequency-penalty", "0.4")):
+        for seed in ("1", "22"):
+            words = ("llm-run", "-m", model, "-p", "The rain in", "-n", str(n), "--temperature", "0.9", "--seed", seed, *flags)
+            text, rows = command(*words), command(*words, "--json")
+            wanted = "".join(json.loads(line)["text"] for line in rows.stdout.splitlines())
+            check(f"{os.path.basename(model)} {flags} seed {seed}", text.returncode == 0 and text.stdout.rstrip("\n") == wanted.rstrip("\n") != "",
+                  f"{text.stdout!r} {wanted!r} {text.stderr[-200:]}")
+
+
 def check_choices():
     hot = ("--temperature", "1.5", "--seed", "11")
     first = ids(*hot)
@@ -73,6 +85,10 @@ def check_errors():
 
 
 check_logprobs()
+if os.path.exists(engine.SMOLLM2):
+    check_few(engine.SMOLLM2)
+else:
+    print("skipped: the same choices from the likeliest tokens alone (no SmolLM2 here)")
 check_choices()
 check_errors()
 engine.finish()

@@ -14,10 +14,10 @@ SMOLLM2 = os.path.join(CACHE, "SmolLM2-135M-Instruct.Q4_1.gguf")
 _passed, _failed = [], []
 
 
-def command(*words, stdin="", timeout=600, env=None):
+def command(*words, stdin="", timeout=600, env=None, errors=None):
     """Run bin/WORDS[0] of the build."""
     call = [os.path.join(BUILD, "bin", words[0]), *map(str, words[1:])]
-    return subprocess.run(call, input=stdin, capture_output=True, text=True, timeout=timeout, check=False,
+    return subprocess.run(call, input=stdin, capture_output=True, text=True, timeout=timeout, check=False, errors=errors,
                           env={**os.environ, **(env or {})})
 
 
