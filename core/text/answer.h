@@ -33,7 +33,8 @@ typedef struct bp_answer bp_answer;
 
 /* template_text: the chat template (NULL: all is content). prompt: the rendered prompt (n bytes), whose end may have
  * opened the reasoning already. tools: the functions that the model may call, as the template got them (NULL: not known;
- * kept by reference): where a format does not show the types of arguments, the schema does. */
+ * kept by reference): where a format does not show the types of arguments, the schema does; JSON without a marker is a call
+ * where it names one of them. */
 bp_status bp_answer_new(const char *template_text, const char *prompt, size_t n, const json_t *tools,
                         bp_answer_sink sink, void *user, bp_answer **out, bp_error *error);
 bp_status bp_answer_feed(bp_answer *answer, const char *data, size_t n, bp_error *error);

@@ -98,7 +98,9 @@ bool bp_call_set_name(bp_answer *a, bp_piece name) {
     return true;
 }
 
-static const json_t *parameters_of(const bp_answer *a, const bp_text *name) {
+/* The function of the call's name; NULL: the tools hold none. */
+static const json_t *function_of(const bp_answer *a) {
+    const bp_text *name = &a->call.name;
     size_t i;
     const json_t *tool;
     json_array_foreach(a->tools, i, tool) {
@@ -106,16 +108,18 @@ static const json_t *parameters_of(const bp_answer *a, const bp_text *name) {
         if (!function) function = tool;
         const json_t *its = json_object_get(function, "name");
         if (json_string_length(its) != name->size || memcmp(json_string_value(its), name->data, name->size)) continue;
-        return json_object_get(json_object_get(function, "parameters"), "properties");
+        return function;
     }
     return NULL;
 }
+
+bool bp_call_may_be(const bp_answer *a) { return !a->tools || function_of(a); }
 
 void bp_call_commit(bp_answer *a) {
     bp_call_reader *c = &a->call;
     if (c->named) return;
     c->named = true;
-    c->parameters = parameters_of(a, &c->name);
+    c->parameters = json_object_get(json_object_get(function_of(a), "parameters"), "properties");
     bp_text_clear(&c->raw);
     bp_text_clear(&a->space);
     a->sink(a->user, BP_ANSWER_CALL, a->n_calls, c->name.data, c->name.size);

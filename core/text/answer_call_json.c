@@ -59,7 +59,8 @@ int bp_call_json_object(bp_answer *a) {
 static int object_end(bp_answer *a) {
     bp_answer_take(a, 1);
     if (--a->call.level) return BP_STEP_ON;
-    if (!a->call.name.size) return BP_STEP_BROKEN;
+    bool bare = a->call.form == BP_CALL_BARE; /* then it may as well be an answer in JSON */
+    if (!a->call.name.size || (bare && !a->call.began)) return BP_STEP_BROKEN;
     bp_call_done(a);
     return bp_call_go(a, item);
 }
@@ -90,7 +91,7 @@ static int name_value(bp_answer *a) {
     if (!n) return bp_call_wait(a);
     bool good = decode(rest.s, n, &name) && bp_call_set_name(a, (bp_piece){ bp_text_get(&name), name.size });
     bp_text_free(&name);
-    if (!good) return BP_STEP_BROKEN;
+    if (!good || (a->call.form == BP_CALL_BARE && !bp_call_may_be(a))) return BP_STEP_BROKEN;
     bp_answer_take(a, n);
     return bp_call_go(a, key);
 }
@@ -119,7 +120,7 @@ static int value(bp_answer *a) {
     }
     if (c->form == BP_CALL_KEYED && first == '{' && bp_call_set_name(a, (bp_piece){ bp_text_get(&c->key), c->key.size }))
         return body_value(a, first);
-    if (is_name || (c->form == BP_CALL_BARE && !c->name.size && !IS_ONE(&c->key, others))) return BP_STEP_BROKEN;
+    if (is_name || (c->form == BP_CALL_BARE && !IS_ONE(&c->key, others))) return BP_STEP_BROKEN;
     return bp_call_go(a, skip_value);
 }
 

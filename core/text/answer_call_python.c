@@ -57,6 +57,7 @@ static int item(bp_answer *a) {
     size_t call = strlen(".call");
     bool dotted = a->call.form == BP_CALL_CODE && n > call && !memcmp(rest.s + n - call, ".call", call);
     if (!bp_call_set_name(a, (bp_piece){ rest.s, dotted ? n - call : n })) return BP_STEP_BROKEN;
+    if (a->call.form == BP_CALL_PYTHON && !a->call.end && !bp_call_may_be(a)) return bp_call_none(a);
     bp_answer_take(a, n + 1);
     bp_call_commit(a);
     return bp_call_go(a, argument);

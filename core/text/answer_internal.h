@@ -140,6 +140,7 @@ void bp_call_add(bp_answer *a, const char *s, size_t n); /* to the arguments */
 void bp_call_adds(bp_answer *a, const char *s);
 void bp_call_add_key(bp_answer *a, bp_piece key);
 bool bp_call_set_name(bp_answer *a, bp_piece name); /* trims; false: it is none */
+bool bp_call_may_be(const bp_answer *a); /* false: the tools are known, and none has this name */
 void bp_call_commit(bp_answer *a);                  /* hand on the name: from now on it is a call */
 void bp_call_done(bp_answer *a);                    /* the call is whole */
 size_t bp_json_scan_on(bp_json_scan *j, bp_piece p, bool *done); /* bytes that belong to the value */

@@ -23,9 +23,11 @@ static void hear(void *user, int kind, uint32_t call, const char *text, size_t n
     bp_text_add(out, text, n);
 }
 
+static json_t *tools; /* the schema of f; NULL: none */
+
 static void parse(const char *template_text, const char *data, size_t n, size_t piece, bp_text *out) {
     bp_answer *answer;
-    if (bp_answer_new(template_text, NULL, 0, NULL, hear, out, &answer, NULL)) abort();
+    if (bp_answer_new(template_text, NULL, 0, tools, hear, out, &answer, NULL)) abort();
     for (size_t at = 0; at < n; at += piece) bp_answer_feed(answer, data + at, n - at < piece ? n - at : piece, NULL);
     if (bp_answer_end(answer, NULL)) abort();
     bp_answer_free(answer);
@@ -36,9 +38,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (size < 2) return 0;
     const char *template_text = templates[data[0] % (sizeof templates / sizeof *templates)];
     bp_text whole = { 0 }, pieces = { 0 };
+    if (data[1] & 16)
+        tools = json_loads("[{\"name\": \"f\", \"parameters\": {\"properties\": {\"a\": {\"type\": \"array\"}, \"b\": {\"type\": "
+                           "\"string\"}, \"c\": {\"type\": [\"boolean\", \"null\"]}}}}]", 0, NULL);
     parse(template_text, (const char *)data + 2, size - 2, size, &whole);
     parse(template_text, (const char *)data + 2, size - 2, 1 + data[1] % 16, &pieces);
     if (whole.size != pieces.size || (whole.size && memcmp(whole.data, pieces.data, whole.size))) abort();
+    json_decref(tools);
+    tools = NULL;
     bp_text_free(&whole);
     bp_text_free(&pieces);
     return 0;

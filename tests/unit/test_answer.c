@@ -124,6 +124,8 @@ static const example examples[] = {
     { LLAMA, NULL, "{\"name\": \"f\", \"parameters\": {\"a\": 1}}", "f({\"a\": 1})" },
     { LLAMA, NULL, "\n{\"name\": \"f\", \"parameters\": {}}; {\"name\": \"g\", \"parameters\": {}}", "f({})g({})" },
     { LLAMA, NULL, "{\"type\": \"function\", \"name\": \"f\", \"parameters\": {\"a\": {}}}", "f({\"a\": {}})" },
+    { LLAMA, NULL, "{\"name\": \"Bob\", \"age\": 3}", "C{{\"name\": \"Bob\", \"age\": 3}}" },
+    { LLAMA, NULL, "{\"name\": \"Bob\"}", "C{{\"name\": \"Bob\"}}" },
     { LLAMA, NULL, "[1] says {\"name\": 1}", "C{[1] says {\"name\": 1}}" },
     { LLAMA, NULL, "{\"name\": \"f\", \"parameters\": {}} and more", "f({})C{and more}" },
     { LLAMA, NULL, "{\"x\": 1} is JSON", "C{{\"x\": 1} is JSON}" },
@@ -314,7 +316,7 @@ static void arguments_are_handed_on_while_they_come(void **state) {
     check_moments(HARMONY, NULL, harmony, BP_COUNT(harmony));
 }
 
-static void schemas_say_what_a_parameter_is(void **state) {
+static void tools_say_what_is_a_call_and_its_parameters(void **state) {
     (void)state;
     json_t *tools = json_loads("[{\"type\": \"function\", \"function\": {\"name\": \"f\", \"parameters\": {\"properties\": "
                                "{\"zip\": {\"type\": \"string\"}, \"ok\": {\"type\": \"boolean\"}, \"n\": {\"type\": \"integer\"}, "
@@ -326,6 +328,12 @@ static void schemas_say_what_a_parameter_is(void **state) {
                                  "f({\"zip\": \"3012\", \"ok\": true, \"n\": 7, \"either\": 5, \"list\": [\"a\", \"b'\", null], "
                                  "\"object\": {\"k\": [1, {}]}}" } };
     check_moments(HERMES, tools, moments, BP_COUNT(moments));
+    const moment other[] = { { "{\"name\": \"g\"", "C{{\"name\": \"g\"" } };
+    const moment same[] = { { "{\"name\": \"f\", \"parameters\": {", "f({" } };
+    check_moments(LLAMA, tools, other, BP_COUNT(other));
+    check_moments(LLAMA, tools, same, BP_COUNT(same));
+    const moment python[] = { { "[g(a=1", "C{[g(a=1" } };
+    check_moments(PYTHONIC, tools, python, BP_COUNT(python));
     json_decref(tools);
 }
 
@@ -428,7 +436,7 @@ int main(void) {
         cmocka_unit_test(every_form_in_pieces_of_every_size),
         cmocka_unit_test(every_form_split_at_every_byte),
         cmocka_unit_test(arguments_are_handed_on_while_they_come),
-        cmocka_unit_test(schemas_say_what_a_parameter_is),
+        cmocka_unit_test(tools_say_what_is_a_call_and_its_parameters),
         cmocka_unit_test(deltas_in_openai_form),
         cmocka_unit_test(content_is_handed_on_at_once),
         cmocka_unit_test(a_message_in_openai_form),
