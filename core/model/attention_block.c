@@ -19,7 +19,12 @@ static heads project(const bp_model *m, bp_builder *b, int64_t layer, uint32_t x
     const bp_layer *l = &m->hp.layer[layer];
     const int64_t n = m->hp.n_embd, q = l->n_head * l->head_dim * (a->gated ? 2 : 1), k = l->n_head_kv * l->head_dim,
                   v = l->n_head_kv * l->head_dim_v;
+    if (l->cache_of < layer) return (heads){ bp_linear(m, b, layer, "attn_q", x, n, q, a->qkv_bias), BP_NONE, BP_NONE };
     bool fused = bp_has_weight(m, layer, "attn_qkv.weight") || (a->fused && !bp_has_weight(m, layer, "attn_q.weight"));
+    if (a->v_optional && !bp_has_weight(m, layer, "attn_v.weight") && k == v) {
+        uint32_t both = bp_linear(m, b, layer, "attn_k", x, n, k, a->qkv_bias);
+        return (heads){ bp_linear(m, b, layer, "attn_q", x, n, q, a->qkv_bias), both, both };
+    }
     if (!fused)
         return (heads){ bp_linear(m, b, layer, "attn_q", x, n, q, a->qkv_bias),
                         bp_linear(m, b, layer, "attn_k", x, n, k, a->qkv_bias),
@@ -29,7 +34,7 @@ static heads project(const bp_model *m, bp_builder *b, int64_t layer, uint32_t x
 }
 
 static uint32_t clamp(bp_builder *b, uint32_t x, float limit) {
-    return limit > 0 ? bp_clamp(b, x, -limit, limit) : x;
+    return limit > 0 && x != BP_NONE ? bp_clamp(b, x, -limit, limit) : x;
 }
 
 static uint32_t qk_norm(const bp_model *m, bp_builder *b, int64_t layer, const char *name, uint32_t x, int64_t n_head) {
@@ -53,9 +58,12 @@ static uint32_t qk_norm(const bp_model *m, bp_builder *b, int64_t layer, const c
 }
 
 static void norm_heads(const bp_model *m, bp_builder *b, int64_t layer, heads *h) {
+    const bp_norm_params plain = { m->hp.norm_eps, (uint32_t)m->hp.layer[layer].head_dim_v };
+    if (m->decoder.attention.v_norm && h->v != BP_NONE)
+        h->v = bp_norm(b, BP_OP_RMS_NORM, h->v, BP_NONE, BP_NONE, BP_NONE, plain, NULL);
     if (m->decoder.attention.qk_norm == BP_QK_NORM_NONE) return;
     h->q = qk_norm(m, b, layer, "attn_q_norm", h->q, m->hp.layer[layer].n_head);
-    h->k = qk_norm(m, b, layer, "attn_k_norm", h->k, m->hp.layer[layer].n_head_kv);
+    if (h->k != BP_NONE) h->k = qk_norm(m, b, layer, "attn_k_norm", h->k, m->hp.layer[layer].n_head_kv);
 }
 
 uint32_t bp_attention_temperature(const bp_model *m, bp_builder *b, uint32_t positions) {
@@ -74,8 +82,8 @@ uint32_t bp_attend(const bp_model *m, bp_builder *b, const bp_graph_inputs *in, 
     const bp_layer *l = &m->hp.layer[layer];
     uint32_t sinks = m->decoder.attention.sinks ? bp_weight(m, b, layer, "attn_sinks.weight", l->n_head, 0, 0)
                                                 : BP_NONE;
-    bp_kv_write(b, k, v, in->slots, in->k_cache[layer], in->v_cache[layer], p.n_head_kv);
-    const uint32_t v_cache = v == BP_NONE ? in->k_cache[layer] : in->v_cache[layer];
+    if (k != BP_NONE) bp_kv_write(b, k, v, in->slots, in->k_cache[layer], in->v_cache[layer], p.n_head_kv);
+    const uint32_t v_cache = in->v_cache[layer] == BP_NONE ? in->k_cache[layer] : in->v_cache[layer];
     const bp_attention_inputs inputs = { q, in->k_cache[layer], v_cache, in->positions, in->sequences,
                                          in->block_table, in->kv_len, BP_NONE, sinks };
     return bp_attention(b, &inputs, p);
@@ -91,8 +99,9 @@ uint32_t bp_attention_block(const bp_model *m, bp_builder *b, const bp_graph_inp
     h = (heads){ clamp(b, h.q, a->clamp), clamp(b, h.k, a->clamp), clamp(b, h.v, a->clamp) };
     if (!a->qk_norm_late) norm_heads(m, b, layer, &h);
     if (l->rotated) {
-        h.q = bp_rope(b, h.q, in->positions, in->rope_factors, l->rope);
-        h.k = bp_rope(b, h.k, in->positions, in->rope_factors, l->rope);
+        const uint32_t factors = l->own_factors ? BP_NONE : in->rope_factors;
+        h.q = bp_rope(b, h.q, in->positions, factors, l->rope);
+        if (h.k != BP_NONE) h.k = bp_rope(b, h.k, in->positions, factors, l->rope);
     }
     if (a->qk_norm_late) norm_heads(m, b, layer, &h);
     if (a->temperature_length && (a->temperature_all || !l->rotated)) h.q = bp_mul(b, h.q, in->temperature);

@@ -42,6 +42,8 @@ typedef struct bp_attention_facts {
     float clamp;            /* q, k, v are clamped to -clamp … clamp; 0: not */
     float scale;            /* 0: 1 / sqrt(head_dim) */
     float softcap, alibi;   /* 0: none */
+    bool v_norm; /* an RMS norm of every head of v, without weights */
+    bool v_optional; /* where there is no attn_v, v is what attn_k makes, before its norm */
     bool gated; /* each head of attn_q is followed by a gate, whose sigmoid multiplies what the head answers */
     /* In layers without RoPE q is multiplied by 1 + scale * ln(1 + floor((position + 1) / length)); length 0: not. */
     float temperature_scale;

@@ -12,7 +12,7 @@ static uint32_t xielu(bp_builder *b, uint32_t x, const bp_xielu *p) {
     return bp_add(b, bp_add(b, square, bent), bp_scale(b, x, p->beta, 0));
 }
 
-static uint32_t dense(const bp_model *m, bp_builder *b, int64_t layer, uint32_t x) {
+uint32_t bp_dense_block(const bp_model *m, bp_builder *b, int64_t layer, uint32_t x) {
     const bp_decoder *d = &m->decoder;
     const int64_t n = m->hp.n_embd, n_ff = m->hp.layer[layer].n_ff;
     uint32_t y = bp_linear(m, b, layer, "ffn_up", x, n, d->ffn == BP_FFN_FUSED ? 2 * n_ff : n_ff, d->ffn_bias);
@@ -74,17 +74,33 @@ static uint32_t expert_middle(const bp_model *m, bp_builder *b, int64_t layer, u
     return bp_glu(b, gate, up, e->glu);
 }
 
-uint32_t bp_experts_block(const bp_model *m, bp_builder *b, int64_t layer, uint32_t x) {
+/* Weights times the number that ffn_down_exps.scale has for their experts. */
+static uint32_t scaled_weights(const bp_model *m, bp_builder *b, int64_t layer, uint32_t weights, uint32_t ids) {
+    const bp_experts_facts *e = &m->decoder.experts;
+    const bp_dim tokens = bp_symbol(b, BP_SYMBOL_N_TOKENS), used = bp_number(e->route.n_used);
+    if (!bp_has_weight(m, layer, "ffn_down_exps.scale")) return weights;
+    uint32_t scale = bp_weight(m, b, layer, "ffn_down_exps.scale", 1, 1, e->n);
+    uint32_t each = bp_reshape(b, weights, 3, (bp_dim[3]){ bp_number(1), used, tokens });
+    return bp_reshape(b, bp_matmul_experts(b, scale, each, ids, BP_NONE), 2, (bp_dim[2]){ used, tokens });
+}
+
+uint32_t bp_chosen_experts(const bp_model *m, bp_builder *b, int64_t layer, uint32_t x, uint32_t logits) {
     const bp_experts_facts *e = &m->decoder.experts;
     const int64_t n = m->hp.n_embd, n_in = e->n_latent ? e->n_latent : n;
-    uint32_t weights = 0, logits = bp_linear(m, b, layer, "ffn_gate_inp", x, n, e->n, e->router_bias);
-    uint32_t select = e->select_bias ? bp_weight(m, b, layer, "exp_probs_b.bias", e->n, 0, 0)
-                                     : bp_weight_if(m, b, layer, "exp_probs_b.bias", e->n, 0, 0);
+    uint32_t weights = 0, select = e->select_bias ? bp_weight(m, b, layer, "exp_probs_b.bias", e->n, 0, 0)
+                                                  : bp_weight_if(m, b, layer, "exp_probs_b.bias", e->n, 0, 0);
     uint32_t ids = bp_route_experts(b, logits, select, e->route, &weights);
     uint32_t read = e->n_latent ? bp_linear(m, b, layer, "ffn_latent_down", x, n, n_in, false) : x;
     uint32_t middle = expert_middle(m, b, layer, read, ids, n_in, &weights);
-    uint32_t y = bp_combine_experts(b, expert_linear(m, b, layer, "ffn_down_exps", middle, ids, e->n_ff, n_in), weights);
-    if (e->n_latent) y = bp_linear(m, b, layer, "ffn_latent_up", y, n_in, n, false);
+    uint32_t down = expert_linear(m, b, layer, "ffn_down_exps", middle, ids, e->n_ff, n_in);
+    uint32_t y = bp_combine_experts(b, down, scaled_weights(m, b, layer, weights, ids));
+    return e->n_latent ? bp_linear(m, b, layer, "ffn_latent_up", y, n_in, n, false) : y;
+}
+
+uint32_t bp_experts_block(const bp_model *m, bp_builder *b, int64_t layer, uint32_t x) {
+    const bp_experts_facts *e = &m->decoder.experts;
+    uint32_t logits = bp_linear(m, b, layer, "ffn_gate_inp", x, m->hp.n_embd, e->n, e->router_bias);
+    uint32_t y = bp_chosen_experts(m, b, layer, x, logits);
     return e->n_ff_shared ? bp_add(b, y, shared_expert(m, b, layer, x)) : y;
 }
 
@@ -92,5 +108,5 @@ uint32_t bp_feed_forward_block(const bp_model *m, bp_builder *b, int64_t layer, 
     bool experts = m->decoder.experts.n &&
                    (bp_has_weight(m, layer, "ffn_gate_inp.weight") || bp_has_weight(m, layer, "ffn_down_exps.weight") ||
                     bp_has_weight(m, layer, "ffn_up_exps.weight"));
-    return experts ? bp_experts_block(m, b, layer, x) : dense(m, b, layer, x);
+    return experts ? bp_experts_block(m, b, layer, x) : bp_dense_block(m, b, layer, x);
 }

@@ -154,7 +154,8 @@ static void read_layers(bp_model *model, bool rotated) {
     hp->layer = bp_arena_alloc(&model->arena, (size_t)hp->n_layer * sizeof *hp->layer);
     for (int64_t i = 0; hp->layer && i < hp->n_layer; i++) {
         bp_layer *l = &hp->layer[i];
-        *l = (bp_layer){ .head_dim = hp->head_dim, .head_dim_v = hp->head_dim_v, .rotated = rotated, .rope = hp->rope };
+        *l = (bp_layer){ .head_dim = hp->head_dim, .head_dim_v = hp->head_dim_v, .rotated = rotated, .rope = hp->rope,
+                         .cache_of = i };
         l->n_head = bp_layer_int_or(model, "attention.head_count", i, hp->n_head, 0, BP_MAX_HEADS);
         l->n_head_kv = bp_layer_int_or(model, "attention.head_count_kv", i, l->n_head, 0, BP_MAX_HEADS);
         l->n_ff = bp_layer_int_or(model, "feed_forward_length", i, 0, 0, BP_MAX_WIDTH);

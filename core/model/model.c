@@ -135,6 +135,11 @@ static void add_inputs(const bp_model *model, const bp_cache_shape *cache, bp_bu
     in->output_rows = bp_bound_value(b, BP_ROLE_INPUT, BP_TYPE_I32, 1, &n_outputs, "output_rows");
     for (int64_t i = 0; i < model->hp.n_layer; i++) {
         const bp_layer *l = &model->hp.layer[i];
+        if (l->cache_of < i) {
+            in->k_cache[i] = in->k_cache[l->cache_of];
+            in->v_cache[i] = in->v_cache[l->cache_of];
+            continue;
+        }
         in->k_cache[i] = cache_value(b, cache, "k_cache", i, l->head_dim, l->n_head_kv);
         in->v_cache[i] = cache_value(b, cache, "v_cache", i, l->head_dim_v, l->n_head_kv);
     }

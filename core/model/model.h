@@ -19,6 +19,8 @@ typedef struct bp_layer {
     uint32_t window, chunk;          /* 0: none */
     bool rotated;                    /* false: no position embedding in this layer (NoPE) */
     bool windowed;                   /* one of those that have the window, if the model has one */
+    bool own_factors;                /* the file's factors of RoPE are not this layer's */
+    int64_t cache_of;                /* whose K and V it reads: its own, or those of a layer before it */
     bp_rope_params rope;
 } bp_layer;
 
@@ -54,7 +56,8 @@ typedef struct bp_graph_inputs {
     uint32_t block_table;                         /* I32 [table_width, n_sequences] */
     uint32_t kv_len;                              /* I32 [n_sequences] */
     uint32_t output_rows;                         /* I32 [n_outputs] */
-    uint32_t *k_cache, *v_cache;                  /* a layer: [head_dim, block_size, n_head_kv, n_blocks], or BP_NONE */
+    uint32_t *k_cache, *v_cache;                  /* a layer: [head_dim, block_size, n_head_kv, n_blocks], or BP_NONE;
+                                                     those of the layer that it reads (bp_layer.cache_of) */
     int64_t n_context;                            /* tokens that a sequence may have */
     uint32_t rope_factors;                        /* F32 [n_dims / 2], or BP_NONE */
     uint32_t temperature; /* F32 [1, n_tokens]: what q is multiplied by in layers without RoPE */

@@ -28,12 +28,15 @@ uint32_t bp_attention_temperature(const bp_model *m, bp_builder *b, uint32_t pos
 /* The same for models with bp_mla_facts. */
 uint32_t bp_mla_block(const bp_model *m, bp_builder *b, const bp_graph_inputs *in, int64_t layer, uint32_t x);
 /* Its middle: write k and v [n_head_kv * head_dim…] to the layer's cache, and attend: [n_head * head_dim_v, n_tokens].
- * v BP_NONE: V is the first p.head_dim_v values of the rows of K. */
+ * v BP_NONE: V is the first p.head_dim_v values of the rows of K; k too: the cache is another layer's, and is read only. */
 uint32_t bp_attend(const bp_model *m, bp_builder *b, const bp_graph_inputs *in, int64_t layer, uint32_t q, uint32_t k,
                    uint32_t v, bp_attention_params p);
 /* Dense or of experts, as the layer's tensors say. */
 uint32_t bp_feed_forward_block(const bp_model *m, bp_builder *b, int64_t layer, uint32_t x);
+uint32_t bp_dense_block(const bp_model *m, bp_builder *b, int64_t layer, uint32_t x);
 uint32_t bp_experts_block(const bp_model *m, bp_builder *b, int64_t layer, uint32_t x);
+/* The experts' weighed answers alone, chosen by logits [n_expert, n_tokens]. */
+uint32_t bp_chosen_experts(const bp_model *m, bp_builder *b, int64_t layer, uint32_t x, uint32_t logits);
 /* What a layer without a KV cache has in place of attention, by m->decoder.recurrent. */
 uint32_t bp_recurrent_block(const bp_model *m, bp_builder *b, const bp_graph_inputs *in, int64_t layer, uint32_t x);
 /* Attention (or what takes its place) and feed-forward part of one layer, with their norms. */

@@ -30,10 +30,12 @@ int64_t bp_weight_dim(const bp_model *model, int64_t layer, const char *name, ui
     return t && i < 4 ? t->ne[i] : 0;
 }
 
-/* Rows of one length may be divided into dimensions otherwise; a vector may be stored as several rows. */
+/* Rows of one length may be divided into dimensions otherwise; a vector may be stored as several rows, and rows of one
+ * value as a vector. */
 static bool shape_fits(const bp_gguf_tensor *t, int64_t n0, int64_t n1, int64_t n2) {
     const int64_t rows = BP_MAX(n1, 1) * BP_MAX(n2, 1), stored = t->ne[1] * t->ne[2] * t->ne[3];
     if (t->ne[0] == n0 && stored == rows) return true;
+    if (n0 == 1 && n2 && bp_type(t->type).block_values == 1 && stored == 1) return t->ne[0] == rows;
     return !n1 && bp_type(t->type).block_values == 1 && stored <= n0 && t->ne[0] * stored == n0;
 }
 
