@@ -108,7 +108,9 @@ static void read_strip(bp_hf *h, const json_t *n) {
 
 static void read_prepend(bp_hf *h, const json_t *n) {
     bp_text_step *step = add_step(h, BP_STEP_PREPEND);
-    if (step) step->to = keep(h, json_object_get(n, "prepend"));
+    if (!step) return;
+    step->to = keep(h, json_object_get(n, "prepend"));
+    h->t->space_prefix = bp_starts_with_mark(step->to.data, step->to.size);
 }
 
 static void read_one(bp_hf *h, const json_t *n, unsigned depth) {
