@@ -147,7 +147,8 @@ void bp_hf_read_added(bp_hf *h) {
         bp_prefixes *to = is_normalized(item) ? late : raw;
         bp_gguf_string text = to == late ? normalized(h, &scratch, content)
                                          : bp_hf_keep(h, json_string_value(content), json_string_length(content));
-        to->sorted[to->n++] = (bp_prefix){ text, (int32_t)json_integer_value(json_object_get(item, "id")) };
+        int32_t id = (int32_t)json_integer_value(json_object_get(item, "id"));
+        to->sorted[to->n++] = (bp_prefix){ text, id, !bp_hf_yes(item, "special", false) }; /* special ones first */
     }
     if (h->status == BP_OK && !(bp_prefixes_sort(raw) && bp_prefixes_sort(late))) bp_hf_no_memory(h);
     bp_scratch_free(&scratch);

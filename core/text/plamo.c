@@ -21,7 +21,7 @@ static bp_status load(bp_tokenizer *t, const bp_gguf *file, bp_error *error) {
     t->prefixes.sorted = bp_new_array(t->n, sizeof *t->prefixes.sorted);
     if (!t->prefixes.sorted) return bp_fail(error, BP_E_NO_MEMORY, "%s: tokenizer: out of memory", bp_gguf_path(file));
     for (uint32_t i = 0; i < t->n; i++)
-        if (has_cost(t, i)) t->prefixes.sorted[t->prefixes.n++] = (bp_prefix){ t->tokens[i], (int32_t)i };
+        if (has_cost(t, i)) t->prefixes.sorted[t->prefixes.n++] = (bp_prefix){ t->tokens[i], (int32_t)i, 0 };
     if (bp_prefixes_sort(&t->prefixes)) return BP_OK;
     return bp_fail(error, BP_E_NO_MEMORY, "%s: tokenizer: out of memory", bp_gguf_path(file));
 }

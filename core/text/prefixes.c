@@ -11,6 +11,7 @@ static int compare(const void *left, const void *right) {
     int order = n ? memcmp(a->text.data, b->text.data, n) : 0;
     if (order) return order;
     if (a->text.size != b->text.size) return a->text.size < b->text.size ? -1 : 1;
+    if (a->order != b->order) return a->order < b->order ? -1 : 1;
     return (a->id > b->id) - (a->id < b->id);
 }
 

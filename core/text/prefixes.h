@@ -12,6 +12,7 @@
 typedef struct bp_prefix {
     bp_gguf_string text;
     int32_t id;
+    uint32_t order; /* of equal texts the lowest stays, then that of the lowest id */
 } bp_prefix;
 
 /* The tokens that begin with the bytes taken so far: sorted[from] to sorted[to - 1]. */
@@ -44,7 +45,7 @@ typedef struct bp_prefix_walk {
     uint32_t depth;
 } bp_prefix_walk;
 
-/* Sort and index the tokens; of equal texts the one that stands first stays. False: out of memory. */
+/* Sort and index the tokens; of equal texts one stays. False: out of memory. */
 bool bp_prefixes_sort(bp_prefixes *p);
 void bp_prefixes_free(bp_prefixes *p);
 static inline bp_prefix_walk bp_prefix_begin(const bp_prefixes *p) {

@@ -42,7 +42,7 @@ static bp_status load(bp_tokenizer *t, const bp_gguf *file, bp_error *error) {
     char *at = t->unescaped;
     for (uint32_t i = 0; i < t->n; i++) {
         size_t n = unescape(t->tokens[i], at);
-        t->prefixes.sorted[t->prefixes.n++] = (bp_prefix){ { at, n }, (int32_t)i };
+        t->prefixes.sorted[t->prefixes.n++] = (bp_prefix){ { at, n }, (int32_t)i, 0 };
         at += n;
     }
     if (bp_prefixes_sort(&t->prefixes)) return BP_OK;

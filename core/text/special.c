@@ -17,7 +17,7 @@ bool bp_specials_load(bp_tokenizer *t) {
     p->sorted = bp_new_array(n, sizeof *p->sorted);
     if (!p->sorted) return false;
     for (uint32_t i = 0; i < t->n; i++)
-        if (is_matched(t, i)) p->sorted[p->n++] = (bp_prefix){ t->tokens[i], (int32_t)i };
+        if (is_matched(t, i)) p->sorted[p->n++] = (bp_prefix){ t->tokens[i], (int32_t)i, 0 };
     return bp_prefixes_sort(p);
 }
 

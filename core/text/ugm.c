@@ -20,7 +20,7 @@ bool bp_ugm_index(bp_tokenizer *t) {
     if (!t->prefixes.sorted) return false;
     for (uint32_t i = 0; i < t->n; i++) {
         if (t->types[i] == BP_TOKEN_NORMAL || (t->pipeline && is_made_of(t, i))) lowest = BP_MIN(lowest, t->scores[i]);
-        if (is_made_of(t, i)) t->prefixes.sorted[t->prefixes.n++] = (bp_prefix){ t->tokens[i], (int32_t)i };
+        if (is_made_of(t, i)) t->prefixes.sorted[t->prefixes.n++] = (bp_prefix){ t->tokens[i], (int32_t)i, 0 };
     }
     t->unknown_score = lowest - UNKNOWN_PENALTY;
     return bp_prefixes_sort(&t->prefixes);

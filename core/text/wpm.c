@@ -18,6 +18,11 @@ static bp_status load(bp_tokenizer *t, const bp_gguf *file, bp_error *error) {
     return BP_OK;
 }
 
+/* Can the token go on within a word? Those that are matched in the text stand without a mark, too. */
+static bool goes_on(const bp_tokenizer *t, uint32_t id) {
+    return !bp_type_is_special(t->types[id]) && !(t->pipeline && t->types[id] == BP_TOKEN_USER);
+}
+
 /* The longest token that text[0, n) begins with; 0 where there is none. Within a word U+2581 is a character, and no
  * mark of the tokens that begin words. */
 static size_t longest_token(const bp_tokenizer *t, const char *text, size_t n, bool within, int32_t *id) {
@@ -25,7 +30,7 @@ static size_t longest_token(const bp_tokenizer *t, const char *text, size_t n, b
     if (within && bp_starts_with_mark(text, n)) n = 3;
     size_t least = within ? 1 : 4; /* the mark alone begins no word */
     for (size_t size = BP_MIN(n, t->longest); size >= least; size--) {
-        if (!bp_model_find(t, text, size, &found) || (within && bp_type_is_special(t->types[found]))) continue;
+        if (!bp_model_find(t, text, size, &found) || (within && !goes_on(t, found))) continue;
         *id = (int32_t)found;
         return size;
     }
