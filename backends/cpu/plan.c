@@ -43,6 +43,17 @@ static void plan_matmul(bp_program *p, cpu_task *t) {
     add(p, t, cpu_run_matmul, 1, 2, true);
 }
 
+/* An earlier task that does `run` for the same pairs of tokens and experts; x: and for the same rows in the same form. */
+static const cpu_task *done_for_pairs(const bp_program *p, const cpu_task *t, cpu_kernel *run, bool x) {
+    for (uint32_t i = p->n_tasks; i-- > 0;) {
+        const cpu_task *e = &p->tasks[i];
+        bool same = e->run == run && e->in[2] == t->in[2] && e->in[0]->n[2] == t->in[0]->n[2] &&
+                    e->out[0]->n[1] == t->out[0]->n[1] && e->out[0]->n[2] == t->out[0]->n[2];
+        if (same && (!x || (e->in[1] == t->in[1] && e->format == t->format))) return e;
+    }
+    return NULL;
+}
+
 static void plan_experts(bp_program *p, cpu_task *t) {
     const cpu_tensor *w = t->in[0];
     uint64_t n_in = (uint64_t)w->n[0], pairs = (uint64_t)(t->out[0]->n[1] * t->out[0]->n[2]);
@@ -51,13 +62,16 @@ static void plan_experts(bp_program *p, cpu_task *t) {
         uint64_t each = (cpu_activation_bytes(t->format, w->n[0], (int64_t)n) + n - 1) / n;
         if (each > t->unit) t->unit = (each + 63) / 64 * 64;
     }
-    scratch(p, t, 0, ((uint64_t)w->n[2] + 1 + pairs) * 4);
-    scratch(p, t, 1, pairs * n_in * 4);
-    scratch(p, t, 2, pairs * t->unit);
+    const cpu_task *group = done_for_pairs(p, t, cpu_run_experts_group, false);
+    const cpu_task *rows = done_for_pairs(p, t, cpu_run_experts_prepare, true);
+    if (group) t->scratch[0] = group->scratch[0];
+    else scratch(p, t, 0, ((uint64_t)w->n[2] + 1 + pairs) * 4);
+    for (int i = 1; rows && i < 3; i++) t->scratch[i] = rows->scratch[i];
+    if (!rows) scratch(p, t, 1, pairs * n_in * 4), scratch(p, t, 2, pairs * t->unit);
     scratch(p, t, 3, pairs * (uint64_t)w->n[1] * 4);
     scratch(p, t, 4, cpu_matmul_room(t->format, (int64_t)pairs) * p->device->threads);
-    add(p, t, cpu_run_experts_group, 0, 1, false);
-    add(p, t, cpu_run_experts_prepare, 1, 6, false);
+    if (!group) add(p, t, cpu_run_experts_group, 0, 1, false);
+    if (!rows) add(p, t, cpu_run_experts_prepare, 1, 6, false);
     add(p, t, cpu_run_experts, 5, 8 | 16, true);
 }
 

@@ -20,7 +20,8 @@ uint32_t matmul_form(const cuda_plan *p, const cuda_tensor *w) {
 static cuda_tensor *converted(const cuda_plan *p, const cuda_tensor *x, const char *options) {
     for (uint32_t i = 0; i < p->n_launches; i++) {
         const cuda_launch *l = &p->launches[i];
-        if (l->source && !strcmp(l->source, "gemm_convert.cu") && l->args[0].tensor == x && !strcmp(l->options, options))
+        if (l->source && !strcmp(l->source, "gemm_convert.cu") && l->args[0].tensor == x &&
+            !strcmp(l->options, options))
             return l->args[1].tensor;
     }
     return NULL;

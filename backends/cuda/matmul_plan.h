@@ -50,8 +50,8 @@ void matmul_rows(cuda_plan *p, const cuda_node *n);
 /* A product of many tokens with experts, and, where it can, those that it is gated with. False: it stays to be done
  * pair by pair (few tokens, or results that may not depend on their number). */
 bool matmul_experts(cuda_plan *p, const cuda_node *n);
-/* x, which n reads, in `form` (F16, BF16) by the launch that makes it, which leaves out x itself where n alone reads it.
- * NULL: that launch cannot. */
+/* x, which n reads, in `form` (F16, BF16) by the launch that makes it, which leaves out x itself where n alone reads
+ * it. NULL: that launch cannot. */
 cuda_tensor *matmul_experts_halves(cuda_plan *p, const cuda_node *n, cuda_tensor *x, uint32_t form);
 
 /* The type that weight and activations of many tokens are multiplied in: F32, F16 or BF16. */
@@ -59,8 +59,8 @@ uint32_t matmul_form(const cuda_plan *p, const cuda_tensor *w);
 /* n's activations in that type, made once for all products of them. */
 cuda_tensor *matmul_convert(cuda_plan *p, const cuda_node *n, uint32_t form);
 
-/* Rows [first, first + rows) of n's result on cuBLASLt; w [n_in, rows] and x in `type` (F32, F16, BF16). False: it is not
- * there. */
+/* Rows [first, first + rows) of n's result on cuBLASLt; w [n_in, rows] and x in `type` (F32, F16, BF16). False: it is
+ * not there. */
 bool matmul_lt(cuda_plan *p, const cuda_node *n, uint32_t type, cuda_tensor *w, int64_t first, int64_t rows,
                cuda_tensor *x);
 

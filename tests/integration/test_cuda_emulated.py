@@ -133,7 +133,7 @@ def main():
         plain = {"activations": "q8"}
         conformance(settings(**plain), 2000)
         conformance(settings(**plain, graphs="always"), 2000)
-        for op in ("ATTENTION", "MATMUL"):
+        for op in ("ATTENTION", "MATMUL", "MATMUL_EXPERTS"):
             conformance(settings(**plain), 100, "--op", op, "--each", "1", EMULATED_CUDA_CAPABILITY="80")
     else:
         print("skipped: conformance and all models on the emulated card (BP_SLOW=1 runs them)")

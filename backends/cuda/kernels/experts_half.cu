@@ -37,12 +37,22 @@ static __device__ __forceinline__ uint32_t place(uint32_t n, uint32_t pos) {
     return n * ROW_BYTES + ((pos ^ (n & 1) << 2) << 4);
 }
 
-/* A thread's chunks of a stage: one of the rows thread / 16 + 8 j, j < columns. `at`: bytes into the row. */
-static __device__ __forceinline__ void fetch(uint32_t to, const uint64_t *rows, int columns, uint32_t at, bool there) {
-    const uint32_t inside = there ? at : 0;
+/* Where a tile's rows of x begin, in chunks; side by side are those of a thread: pairs threadIdx.x / 16 + 8 j. */
+struct row_list {
+    uint32_t at[8 * COLUMNS];
+};
+static __device__ __forceinline__ uint32_t row_place(uint32_t pair) { return pair % 8 * COLUMNS + pair / 8; }
+
+/* A thread's chunk of each of its rows, j < columns, into a stage. `at`: bytes into the row. */
+static __device__ __forceinline__ void fetch(uint32_t to, const uint16_t *x, const row_list &rows, int columns,
+                                             uint32_t at, bool there) {
+    const uint8_t *from = (const uint8_t *)x + (there ? at : 0);
+    uint4 row[COLUMNS / 4];
+#pragma unroll
+    for (int k = 0; k < COLUMNS / 4; k++) row[k] = ((const uint4 *)(rows.at + threadIdx.x / 16 * COLUMNS))[k];
 #pragma unroll
     for (int j = 0; j < COLUMNS; j++) {
-        if (j < columns) copy16(to + j * 8 * ROW_BYTES, (const void *)(uintptr_t)(rows[8 * j] + inside), there);
+        if (j < columns) copy16(to + j * 8 * ROW_BYTES, from + 16 * (uint64_t)word_of(row[j / 4], j % 4), there);
     }
 }
 
@@ -61,15 +71,25 @@ static __device__ __forceinline__ void multiply_span(float sum[2][COLUMNS][4], w
             w[r].take(2 * j + step, v);
             a[step][r / 2][r % 2] = v[0], a[step][r / 2][2 + r % 2] = v[1];
         }
+        const uint32_t from = (j % 2 ? odd : at) + j / 2 * 128;
+        uint4 b[2][2]; /* two pairs of columns: one is multiplied, the other one under way */
 #pragma unroll
-        for (int c = 0; c < COLUMNS; c++) {
-            if (c < columns) {
-                const uint4 b = load_shared16((j % 2 ? odd : at) + j / 2 * 128 + c * 8 * ROW_BYTES);
-                multiply<weights::BF16>(sum[0][c], a[0][0], b.x, b.y);
-                multiply<weights::BF16>(sum[1][c], a[0][1], b.x, b.y);
-                multiply<weights::BF16>(sum[0][c], a[1][0], b.z, b.w);
-                multiply<weights::BF16>(sum[1][c], a[1][1], b.z, b.w);
+        for (int i = 0; i < 2; i++) b[0][i] = load_shared16(from + i * 8 * ROW_BYTES);
+#pragma unroll
+        for (int c = 0; c < COLUMNS; c += 2) {
+            if (c >= columns) continue;
+            const uint4 *now = b[c / 2 % 2];
+            if (c + 2 < COLUMNS) {
+#pragma unroll
+                for (int i = 0; i < 2; i++)
+                    b[(c / 2 + 1) % 2][i] = load_shared16(from + (c + 2 + i) * 8 * ROW_BYTES);
             }
+#pragma unroll
+            for (int i = 0; i < 4; i++)
+                multiply<weights::BF16>(sum[i % 2][c + i / 2], a[0][i % 2], now[i / 2].x, now[i / 2].y);
+#pragma unroll
+            for (int i = 0; i < 4; i++)
+                multiply<weights::BF16>(sum[i % 2][c + i / 2], a[1][i % 2], now[i / 2].z, now[i / 2].w);
         }
     }
 }
@@ -125,10 +145,10 @@ static __device__ __forceinline__ void store_zeros(const output &o, const int *p
 
 /* A tile of `count` pairs of one expert, whose rows begin at `first` of the weight's. */
 static __device__ __forceinline__ void product(const output &o, const bp_planes &w, const bp_planes &up,
-                                               const int *pair, const uint64_t *source, uint8_t *stages, int count,
-                                               uint32_t first, int n_in) {
+                                               const uint16_t *x, const int *pair, const row_list &rows,
+                                               uint8_t *stages, int count, uint32_t first, int n_in) {
     const int row0 = (blockIdx.x * 4 + threadIdx.x / 32) * RESULTS, spans = (n_in + SPAN - 1) / SPAN;
-    const int columns = (count + 7) / 8;
+    const int columns = (count + 15) / 16 * 2; /* two by two */
     uint32_t row[4]; /* of the lane */
 #pragma unroll
     for (int r = 0; r < 4; r++) {
@@ -142,11 +162,10 @@ static __device__ __forceinline__ void product(const output &o, const bp_planes 
     /* Which chunk of a row this thread fetches, and to where: chunk 4 j + q there is lane q's in steps 2 j, 2 j + 1. */
     const uint32_t pos = threadIdx.x % 16, bytes = 2 * n_in, base = shared_address(stages);
     const uint32_t to = base + place(threadIdx.x / 16, pos), end = base + STAGES * STAGE_BYTES;
-    const uint64_t *rows = source + threadIdx.x / 16;
     uint32_t from = 16 * (weights::INTERLEAVED ? pos : pos % 4 * 4 + pos / 4);
 #pragma unroll
     for (int s = 0; s < STAGES - 1; s++) {
-        fetch(to + s * STAGE_BYTES, rows, columns, from, from < bytes);
+        fetch(to + s * STAGE_BYTES, x, rows, columns, from, from < bytes);
         copies_commit();
         from += ROW_BYTES;
     }
@@ -156,7 +175,7 @@ static __device__ __forceinline__ void product(const output &o, const bp_planes 
     for (int s = 0; s < spans; s++) {
         copies_wait<STAGES - 2>();
         __syncthreads();
-        fetch(free, rows, columns, from, from < bytes);
+        fetch(free, x, rows, columns, from, from < bytes);
         copies_commit();
         from += ROW_BYTES;
         weights next[4];
@@ -180,7 +199,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
                  int n_in, int rows, int n_expert, int n_used, int glu_f, float glu_limit, float glu_plus) {
     extern __shared__ __align__(128) uint8_t stages[];
     __shared__ int pair[PAIRS];
-    __shared__ uint64_t source[PAIRS]; /* addresses of their rows of x */
+    __shared__ __align__(16) row_list source;
     const uint64_t blocks = (uint64_t)n_expert * rows * (n_in / 32);
     const bp_planes w = planes_of<BP_TYPE>(weight, blocks), up = planes_of<BP_TYPE>(weight_up, blocks);
     const output o = { out, halves, bias, bias_up, rows, glu_f, half_bf16, glu_limit, glu_plus };
@@ -191,11 +210,11 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
         if (threadIdx.x < PAIRS) {
             const int p = order[tile.y + (threadIdx.x < (uint32_t)tile.z ? threadIdx.x : 0)];
             pair[threadIdx.x] = p;
-            source[threadIdx.x] = (uint64_t)(uintptr_t)(x + (uint64_t)(p / n_used) * n_in);
+            source.at[row_place(threadIdx.x)] = (uint32_t)(p / n_used) * (uint32_t)(n_in / 8);
         }
         __syncthreads();
         if (tile.x < n_expert) {
-            product(o, w, up, pair, source, stages, tile.z, (uint32_t)tile.x * rows, n_in);
+            product(o, w, up, x, pair, source, stages, tile.z, (uint32_t)tile.x * rows, n_in);
         } else {
             store_zeros(o, pair, tile.z);
         }

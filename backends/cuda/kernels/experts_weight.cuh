@@ -9,6 +9,7 @@
 #ifndef BP_EXPERTS_WEIGHT_CUH
 #define BP_EXPERTS_WEIGHT_CUH
 
+#define BP_WEIGHT_AHEAD ".L2::256B" /* a lane takes 64 bytes of a row with its three neighbours, then the next 64 */
 #include "matmul_block.cuh"
 #include "tensor_core.cuh"
 

@@ -41,7 +41,12 @@ static __device__ __forceinline__ uint32_t pick_bytes(uint32_t a, uint32_t b, ui
     return __byte_perm(a, b, which);
 }
 
-/* Weights are read once: they need not stay in the first cache. Volatile keeps them before the wait above. */
+/* Weights are read once: they need not stay in the first cache. Volatile keeps them before the wait above. A kernel whose
+ * lanes come back soon for what lies beside may define BP_WEIGHT_AHEAD as ".L2::256B" (sm_80 and later): so much of it is
+ * fetched into the second cache. */
+#ifndef BP_WEIGHT_AHEAD
+#define BP_WEIGHT_AHEAD ""
+#endif
 #if defined(BP_EMULATED)
 static inline uint4 load_weight16(const uint8_t *at) { return *(const uint4 *)at; }
 static inline uint2 load_weight8(const uint8_t *at) { return *(const uint2 *)at; }
@@ -51,7 +56,7 @@ static inline uint32_t load_weight1(const uint8_t *at) { return *(const uint8_t 
 #else
 static __device__ __forceinline__ uint4 load_weight16(const uint8_t *at) {
     uint4 v;
-    asm volatile("ld.global.nc.L1::no_allocate.v4.u32 {%0, %1, %2, %3}, [%4];"
+    asm volatile("ld.global.nc.L1::no_allocate" BP_WEIGHT_AHEAD ".v4.u32 {%0, %1, %2, %3}, [%4];"
                  : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w) : "l"(at));
     return v;
 }
