@@ -9,7 +9,8 @@ enum {
     FEW_TOKENS = 16,
     MOST_SPLITS = 64,
     KEYS_A_SPLIT = 32,
-    FEW_VALUES = 128 * 64, /* of keys: one block has them in two steps; measured, wider heads are quicker split */
+    FEW_VALUES = 128 * 128, /* of keys: one block of 256 threads has them in two steps */
+    NARROW_DIM = 128,       /* wider heads take too much shared memory for 256 threads */
     LONG_CONTEXT = 16384,
     MOST_DIM = 576,
     PREFILL_TOKENS = 64,
@@ -67,10 +68,11 @@ static void fresh_args(cuda_plan *p, cuda_launch *l, const cuda_node *n, const h
     cuda_head_norm_numbers(l, g->k_norm);
 }
 
+static int64_t widest(const bp_attention_params *a) { return a->head_dim > a->head_dim_v ? a->head_dim : a->head_dim_v; }
+
 /* Query heads a block takes together: a divisor of those of a KV head, as many as registers allow. */
 static uint32_t heads_together(const bp_attention_params *a) {
-    uint32_t all = a->n_head / a->n_head_kv, wide = a->head_dim > a->head_dim_v ? a->head_dim : a->head_dim_v;
-    uint32_t most = wide > 256 ? 1 : 4, n = most;
+    uint32_t all = a->n_head / a->n_head_kv, n = widest(a) > 256 ? 1 : 4;
     while (all % n) n--;
     return n;
 }
@@ -85,7 +87,7 @@ static int64_t splits_for(const cuda_plan *p, const cuda_node *n, uint32_t heads
     int64_t splits = (wanted + blocks - 1) / (blocks ? blocks : 1);
     if (cuda_plan_longest(p) < room) room = cuda_plan_longest(p);
     if (cuda_plan_deterministic(p)) splits = 16;
-    else if (room * (a->head_dim > a->head_dim_v ? a->head_dim : a->head_dim_v) <= FEW_VALUES) splits = 1;
+    else if (room * widest(a) <= (widest(a) <= NARROW_DIM ? FEW_VALUES : FEW_VALUES / 2)) splits = 1;
     if (splits > MOST_SPLITS) splits = MOST_SPLITS;
     if (splits > (room + KEYS_A_SPLIT - 1) / KEYS_A_SPLIT) splits = (room + KEYS_A_SPLIT - 1) / KEYS_A_SPLIT;
     return splits < 1 ? 1 : splits;
@@ -114,9 +116,12 @@ static void plan_split(cuda_plan *p, const cuda_node *n, const head_group *fresh
     const int64_t splits = splits_for(p, n, heads), tokens = n->in[Q]->n[1];
     cuda_tensor *part = NULL;
     if (splits > 1) part = cuda_scratch(p, (uint64_t)splits * a->n_head * (uint64_t)tokens * (a->head_dim_v + 2) * 4);
-    cuda_launch *l = cuda_add(p, n, "attention_decode.cu", "attention_decode", 128,
-                              "-DBP_CACHE=%u -DBP_DIM=%u -DBP_DIM_V=%u -DBP_HEADS=%u%s", n->in[K_CACHE]->type,
-                              a->head_dim, a->head_dim_v, heads, fresh ? " -DBP_FRESH=1" : "");
+    const bool large = splits == 1 && cuda_plan_longest(p) <= FEW_VALUES && widest(a) <= NARROW_DIM &&
+                       cuda_plan_longest(p) * widest(a) > FEW_VALUES / 4;
+    cuda_launch *l = cuda_add(p, n, "attention_decode.cu", "attention_decode", large ? 256 : 128,
+                              "-DBP_CACHE=%u -DBP_DIM=%u -DBP_DIM_V=%u -DBP_HEADS=%u%s%s", n->in[K_CACHE]->type,
+                              a->head_dim, a->head_dim_v, heads, fresh ? " -DBP_FRESH=1" : "",
+                              large ? " -DBP_THREADS=256" : "");
     l->waits = true;
     l->what = fresh ? "heads_attention" : "attention";
     if (fresh) l->node = (fresh->q_norm ? fresh->q_norm : fresh->q)->index;

@@ -5,15 +5,18 @@
  * Sources: Milakov & Gimelshein 2018 (online softmax); Dao et al. 2023 (split keys).
  *
  * Options: BP_CACHE, BP_DIM, BP_DIM_V (multiples of 8), BP_HEADS (divides n_head / n_head_kv).
- * Grid: x: splits, y: n_head / BP_HEADS, z: tokens. 128 threads.
+ * Grid: x: splits, y: n_head / BP_HEADS, z: tokens. BP_THREADS threads: 128, or 256 where one block is to take many keys.
  * part: NULL with one split, else F32 [BP_DIM_V + 2, splits, n_head, n_tokens]: unnormalised mix, maximum, sum.
  * BP_FRESH 1 (one token): q, k and v are what the projections made; see attention_fresh.cuh.
  * With one split the result goes to out and, rounded to 8 bits, to codes and scales, each where it is not NULL. */
 // options: -DBP_CACHE=0|1|8 -DBP_DIM=64|128 -DBP_DIM_V=64|128 -DBP_HEADS=1|4
 // options: -DBP_CACHE=0|1|8 -DBP_DIM=576 -DBP_DIM_V=512 -DBP_HEADS=1
-// options: -DBP_CACHE=0|1|8 -DBP_DIM=64|256 -DBP_DIM_V=64|128 -DBP_HEADS=1|4 -DBP_FRESH=1
+// options: -DBP_CACHE=0|1|8 -DBP_DIM=64|256 -DBP_DIM_V=64|128 -DBP_HEADS=1|4 -DBP_FRESH=1 -DBP_THREADS=128|256
 #ifndef BP_FRESH
 #define BP_FRESH 0
+#endif
+#ifndef BP_THREADS
+#define BP_THREADS 128
 #endif
 #include "attention_keys.cuh"
 #if BP_FRESH
@@ -26,7 +29,7 @@ enum {
     LANES = WIDEST > 128 ? 32 : WIDEST > 64 ? 16 : WIDEST > 32 ? 8 : 4,
     CHUNKS = (BP_DIM / 8 + LANES - 1) / LANES,
     CHUNKS_V = (BP_DIM_V / 8 + LANES - 1) / LANES,
-    GROUPS = 128 / LANES,
+    GROUPS = BP_THREADS / LANES,
     KEYS = BP_CACHE == 0 || CHUNKS > 1 ? 2 : 4,
     FEWEST = 32 /* keys a split takes at least */
 };
@@ -63,7 +66,7 @@ static __device__ __forceinline__ void find_rows(const attention &a, const key_l
     for (int i = 0; i < KEYS; i++) rows[i] = j0 + i < end ? (int)cache_row(a, keys, j0 + i, head) : -1;
 }
 
-extern "C" __global__ void __launch_bounds__(128, BP_HEADS *CHUNKS_V <= 4 && CHUNKS <= 1 ? 4 : 1)
+extern "C" __global__ void __launch_bounds__(BP_THREADS, BP_HEADS *CHUNKS_V <= 4 && CHUNKS <= 1 ? 512 / BP_THREADS : 1)
     attention_decode(const float *q, const uint8_t *k_cache, const uint8_t *v_cache, const int *positions,
                      const int *sequences, const int *block_table, const int *kv_len, const int *kv_start,
                      const float *sinks, float *out, int8_t *codes, float2 *scales, float *part, bp_size tokens, bp_size n_sequences, int n_head,
@@ -229,7 +232,7 @@ extern "C" __global__ void __launch_bounds__(128, BP_HEADS *CHUNKS_V <= 4 && CHU
         if (g == 0) most[h] = top;
     }
     __syncthreads();
-    for (int e = threadIdx.x; e < BP_HEADS * BP_DIM_V; e += 128) {
+    for (int e = threadIdx.x; e < BP_HEADS * BP_DIM_V; e += BP_THREADS) {
         const int h = e / BP_DIM_V, d = e % BP_DIM_V, head = head0 + h;
         const int64_t row = (int64_t)token * n_head + head;
         float v = 0, sum = 0;

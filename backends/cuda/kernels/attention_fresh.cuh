@@ -1,6 +1,6 @@
 // Queries, keys and values of one token as the projections made them: each block of attention_decode.cu normalises and
 // rotates its own queries, and stores the key and the value of its KV head in the cache before it reads them there. Blocks of
-// the same KV head store the same bits. 128 threads.
+// the same KV head store the same bits.
 #ifndef BP_ATTENTION_FRESH_CUH
 #define BP_ATTENTION_FRESH_CUH
 
@@ -21,7 +21,8 @@ enum {
     FRESH_KEY = BP_HEADS, // after the queries
     FRESH_VALUE = BP_HEADS + 1,
     FRESH_TASKS = BP_HEADS + 2,
-    FRESH_ROUNDS = (FRESH_TASKS + 3) / 4
+    FRESH_WARPS = BP_THREADS / 32,
+    FRESH_ROUNDS = (FRESH_TASKS + FRESH_WARPS - 1) / FRESH_WARPS
 };
 
 // Rows of queries and of the key.
@@ -35,7 +36,7 @@ static __device__ __forceinline__ void take_fresh(const fresh_heads &f, const ui
     float row[FRESH_ROUNDS][FRESH_PARTS];
 #pragma unroll
     for (int k = 0; k < FRESH_ROUNDS; k++) {
-        const int task = 4 * k + threadIdx.x / 32;
+        const int task = FRESH_WARPS * k + threadIdx.x / 32;
         if (task <= FRESH_KEY)
             load_head<FRESH_PARTS>(task < FRESH_KEY ? f.q + (int64_t)(head0 + task) * BP_DIM : f.k + (int64_t)kv_head * BP_DIM,
                                    BP_DIM, row[k]);
@@ -43,7 +44,7 @@ static __device__ __forceinline__ void take_fresh(const fresh_heads &f, const ui
     const int slot = f.slots[0];
 #pragma unroll
     for (int k = 0; k < FRESH_ROUNDS; k++) {
-        const int task = 4 * k + threadIdx.x / 32;
+        const int task = FRESH_WARPS * k + threadIdx.x / 32;
         if (task == FRESH_VALUE) store_row<BP_CACHE>(f.values, f.v + (int64_t)kv_head * BP_DIM_V, slot, kv_head);
         if (task > FRESH_KEY) continue;
         float *room = fresh_rows()[task];

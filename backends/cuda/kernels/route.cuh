@@ -25,17 +25,16 @@ struct route_room {
 // x may have been written in this launch, by other blocks.
 static __device__ __forceinline__ void gate(const float *x, int n, int gating, route_room *r) {
     float most = -BP_INFINITY, sum = 0.0f;
-    if (gating == BP_GATING_SOFTMAX) {
-        for (int i = threadIdx.x; i < n; i += blockDim.x) most = bp_max(__ldcg(x + i), most);
-        most = bp_block_max(most, r->sums);
-        for (int i = threadIdx.x; i < n; i += blockDim.x) sum += expf(__ldcg(x + i) - most);
-        sum = bp_block_sum(sum, r->sums);
-    }
     for (int i = threadIdx.x; i < n; i += blockDim.x) {
-        float p = __ldcg(x + i);
-        if (gating == BP_GATING_SOFTMAX) p = expf(p - most) / sum;
-        if (gating == BP_GATING_SIGMOID) p = 1.0f / (1.0f + expf(-p));
-        r->p[i] = p;
+        const float v = __ldcg(x + i);
+        r->p[i] = gating == BP_GATING_SIGMOID ? 1.0f / (1.0f + expf(-v)) : v;
+        most = bp_max(v, most);
+    }
+    if (gating == BP_GATING_SOFTMAX) { // each thread reads what it wrote
+        most = bp_block_max(most, r->sums);
+        for (int i = threadIdx.x; i < n; i += blockDim.x) sum += r->p[i] = expf(r->p[i] - most);
+        sum = bp_block_sum(sum, r->sums);
+        for (int i = threadIdx.x; i < n; i += blockDim.x) r->p[i] /= sum;
     }
     __syncthreads();
 }
