@@ -32,9 +32,9 @@ typedef void (*bp_answer_sink)(void *user, int kind, uint32_t call, const char *
 typedef struct bp_answer bp_answer;
 
 /* template_text: the chat template (NULL: all is content). prompt: the rendered prompt (n bytes), whose end may have
- * opened the reasoning already. tools: the functions that the model may call, as the template got them (NULL: not known;
- * kept by reference): where a format does not show the types of arguments, the schema does; JSON without a marker is a call
- * where it names one of them. */
+ * opened the reasoning already. tools: the functions that the model may call, as the template got them (NULL: not
+ * known; kept by reference): where a format does not show the types of arguments, the schema does; JSON without a
+ * marker is a call where it names one of them. */
 bp_status bp_answer_new(const char *template_text, const char *prompt, size_t n, const json_t *tools,
                         bp_answer_sink sink, void *user, bp_answer **out, bp_error *error);
 bp_status bp_answer_feed(bp_answer *answer, const char *data, size_t n, bp_error *error);
@@ -46,8 +46,8 @@ void bp_answer_free(bp_answer *answer);
 bp_status bp_answer_message(const char *template_text, const char *prompt, size_t n_prompt, const json_t *tools,
                             const char *text, size_t n, json_t **out, bp_error *error);
 
-/* What a sink gets as the `delta` of a chat.completion.chunk: content, reasoning_content, or tool_calls with index, id and
- * name first and pieces of arguments later. NULL where memory ends; the caller's. */
+/* What a sink gets as the `delta` of a chat.completion.chunk: content, reasoning_content, or tool_calls with index, id
+ * and name first and pieces of arguments later. NULL where memory ends; the caller's. */
 json_t *bp_answer_delta(int kind, uint32_t call, const char *text, size_t n);
 
 #endif

@@ -118,8 +118,8 @@ static int value(bp_answer *a) {
         c->level++;
         return bp_call_go(a, key);
     }
-    if (c->form == BP_CALL_KEYED && first == '{' && bp_call_set_name(a, (bp_piece){ bp_text_get(&c->key), c->key.size }))
-        return body_value(a, first);
+    bool keyed = c->form == BP_CALL_KEYED && first == '{';
+    if (keyed && bp_call_set_name(a, (bp_piece){ bp_text_get(&c->key), c->key.size })) return body_value(a, first);
     if (is_name || (c->form == BP_CALL_BARE && !IS_ONE(&c->key, others))) return BP_STEP_BROKEN;
     return bp_call_go(a, skip_value);
 }

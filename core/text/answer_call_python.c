@@ -10,8 +10,8 @@ static bp_call_fn item, gemma_item, argument, value, text, gemma_text, code;
 static const char space[] = " \t\r\n", gemma_quote[] = "<|\"|>";
 
 static bool is_word(char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.' || c == '-' ||
-           (unsigned char)c >= 0x80;
+    bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (unsigned char)c >= 0x80;
+    return letter || (c >= '0' && c <= '9') || c == '_' || c == '.' || c == '-';
 }
 
 static size_t word_size(bp_piece p) {

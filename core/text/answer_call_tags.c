@@ -16,11 +16,13 @@ struct bp_call_tags {
 
 static const bp_call_tags functions = { "<parameter=", ">", NULL, "</parameter>", "</function>", true };
 static const bp_call_tags invokes = { "<parameter name=\"", ">", NULL, "</parameter>", "</invoke>", true };
-static const bp_call_tags dsml = { "<｜DSML｜parameter name=\"", ">", NULL, "</｜DSML｜parameter>", "</｜DSML｜invoke>", false };
+static const bp_call_tags dsml = {
+    "<｜DSML｜parameter name=\"", ">", NULL, "</｜DSML｜parameter>", "</｜DSML｜invoke>", false
+};
 static const bp_call_tags arg_keys = { "<arg_key>", "</arg_key>", "<arg_value>", "</arg_value>", NULL, false };
 
-static bp_call_fn begin, plain_name, function_name, next, key, value_open, value, text_value, other_value, json_arguments,
-    after;
+static bp_call_fn begin, plain_name, function_name, next, key, value_open, value, text_value, other_value,
+    json_arguments, after;
 
 static const char space[] = " \t\r\n";
 

@@ -94,5 +94,6 @@ void bp_harmony_end(bp_answer *a) {
         return;
     }
     a->kind = BP_ANSWER_CONTENT;
-    if (rest.n && !memmem(rest.s, rest.n, "<|", 2)) bp_answer_hand_on(a, rest.s, rest.n); /* a cut header is no content */
+    bool cut_header = rest.n && memmem(rest.s, rest.n, "<|", 2);
+    if (!cut_header) bp_answer_hand_on(a, rest.s, rest.n);
 }

@@ -147,8 +147,8 @@ size_t bp_json_scan_on(bp_json_scan *j, bp_piece p, bool *done); /* bytes that b
 void bp_call_raw_arguments(bp_answer *a, bool *done); /* take a JSON value as arguments */
 
 /* First steps of the readers. */
-bp_call_fn bp_call_json, bp_call_json_object, bp_call_fenced, bp_call_header, bp_call_recipient, bp_call_tagged, bp_call_function,
-    bp_call_code, bp_call_python;
+bp_call_fn bp_call_json, bp_call_json_object, bp_call_fenced, bp_call_header, bp_call_recipient, bp_call_tagged,
+    bp_call_function, bp_call_code, bp_call_python;
 /* Steps that mean something when the answer ends in them. */
 bool bp_call_tags_cut(bp_answer *a);
 bool bp_call_python_cut(bp_answer *a);

@@ -10,6 +10,7 @@ import random
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
 from engine import BUILD, SMOLLM2, check, command, finish  # noqa: E402
@@ -21,6 +22,7 @@ except ImportError:
     sys.exit(77)
 
 SLOW = os.environ.get("BP_SLOW") == "1"
+MOST, PART = 160, 25 if SLOW else 9  # tokens of a text, texts of a process
 FORMATS = jsonschema.Draft202012Validator.FORMAT_CHECKER
 random.seed(20240601)
 
@@ -299,25 +301,30 @@ GENERATED = [(PERSON, "A person as JSON:"), ({"type": "array", "items": {"type":
              ({"type": "object", "propertyNames": {"minLength": 1, "maxLength": 12}, "additionalProperties": {"type": "integer", "minimum": 0, "maximum": 99}, "maxProperties": 4}, "Prices:")]
 
 
-def generate(chosen, first_seed):
-    requests = [{"schema": json.dumps(schema), "prompt": prompt, "seed": first_seed + i, "temperature": [0.3, 0.6, 1, 1.5][i % 4], "most": 400}
-                for i, (schema, prompt) in enumerate(chosen)]
-    return ask(requests, "grammar_generate", "-m", SMOLLM2, "--top-k", "0", "--min-p", "0.02")
+def generate(job):
+    """Texts of the model by a process of its own. job: the first seed and (schema, prompt) pairs."""
+    seed, pairs = job
+    requests = [{"schema": json.dumps(schema), "prompt": prompt, "seed": seed + i, "temperature": [0.3, 0.6, 1, 1.5][(seed + i) % 4], "most": MOST}
+                for i, (schema, prompt) in enumerate(pairs)]
+    return pairs, ask(requests, "grammar_generate", "-m", SMOLLM2, "--top-k", "0", "--min-p", "0.02", "--threads", "1")
 
 
-def check_generations(wanted, pairs):
+def check_generations(wanted, pairs, n_processes):
     """Texts of the model until `wanted` came to an end: each parses and validates. pairs: (schema, prompt)."""
+    jobs = [(at + 1, [pairs[(at + i) % len(pairs)] for i in range(PART)]) for at in range(0, 4 * wanted, PART)]
     good = cut = made = 0
-    while good < wanted and made < 3 * wanted:
-        chosen = [pairs[(made + i) % len(pairs)] for i in range(wanted - good)]
-        for (schema, _), answer in zip(chosen, generate(chosen, made + 1)):
-            why = answer.get("error") or why_invalid(Validator(schema, format_checker=FORMATS), answer["text"])
-            ended = "error" in answer or answer["ended"]
-            check(f"generated under {dump(schema)[:80]}", not why or not ended, f"{answer} {why}")
-            good += not why
-            cut += bool(why and not ended)
-        made += len(chosen)
-    print(f"{good} of {made} texts of the model under {len(pairs)} schemas parse and validate; {cut} were not at their end after 400 tokens")
+    with ThreadPoolExecutor(n_processes) as pool:
+        for first in range(0, len(jobs), n_processes):
+            for part, answers in pool.map(generate, jobs[first:first + n_processes] if good < wanted else []):
+                for (schema, _), answer in zip(part, answers):
+                    why = answer.get("error") or why_invalid(Validator(schema, format_checker=FORMATS), answer["text"])
+                    ended = "error" in answer or answer["ended"]
+                    check(f"generated under {dump(schema)[:80]}", not why or not ended, f"{answer} {why}")
+                    good += not why
+                    cut += bool(why and not ended)
+                made += len(answers)
+                print(f"{good} of {made} texts of the model under {len(pairs)} schemas parse and validate; {cut} were not at their end "
+                      f"after {MOST} tokens", flush=True)
     check("enough texts come to an end", good >= wanted, f"{good} of {made}")
 
 
@@ -340,7 +347,7 @@ check_patterns()
 if os.path.isfile(SMOLLM2):
     check_schemas(SCHEMAS, 2, "grammar_probe", SMOLLM2)
     check_command()
-    check_generations(1000 if SLOW else 9, GENERATED + [(schema, "An example as JSON:") for schema in SCHEMAS if SLOW])
+    check_generations(1000 if SLOW else 9, GENERATED + [(schema, "An example as JSON:") for schema in SCHEMAS if SLOW], 4 if SLOW else 1)
     if not SLOW:
         print("skipped without BP_SLOW=1: 1,000 texts of the model")
 else:

@@ -24,7 +24,8 @@ static bp_status stream(const json_t *job, json_t *deltas) {
     const char *template_text = text_of(job, "template", &n_template), *prompt = text_of(job, "prompt", &n_prompt);
     const char *text = text_of(job, "text", &n);
     bp_answer *answer;
-    bp_status status = bp_answer_new(template_text, prompt, n_prompt, json_object_get(job, "tools"), gather, deltas, &answer, NULL);
+    bp_status status = bp_answer_new(template_text, prompt, n_prompt, json_object_get(job, "tools"), gather, deltas,
+                                     &answer, NULL);
     for (size_t i = 0; !status && i < n; i++) status = bp_answer_feed(answer, text + i, 1, NULL);
     if (!status) status = bp_answer_end(answer, NULL);
     bp_answer_free(answer);
@@ -35,8 +36,9 @@ static bool answer(const json_t *job) {
     size_t n, n_prompt, n_template;
     const char *template_text = text_of(job, "template", &n_template), *prompt = text_of(job, "prompt", &n_prompt);
     const char *text = text_of(job, "text", &n);
-    json_t *message = NULL, *deltas = json_array();
-    bool good = text && !bp_answer_message(template_text, prompt, n_prompt, json_object_get(job, "tools"), text, n, &message, NULL) &&
+    json_t *message = NULL, *deltas = json_array(), *tools = json_object_get(job, "tools");
+    bool good = text &&
+                !bp_answer_message(template_text, prompt, n_prompt, tools, text, n, &message, NULL) &&
                 !stream(job, deltas);
     json_t *line = json_pack("{s:o?, s:o}", "message", message, "deltas", deltas);
     json_dumpf(line, stdout, JSON_COMPACT);

@@ -268,6 +268,19 @@ static void every_form_split_at_every_byte(void **state) {
         for (size_t n = strlen(examples[i].text), first = 1; first < n; first++) check(&examples[i], first, n);
 }
 
+static void no_marker_begins_another_one(void **state) {
+    (void)state;
+    static const char *const markers[] = {
+#define BP_ANSWER_MARKER(text, action, form, end, needs) text,
+#include "core/text/answer_markers.def"
+#undef BP_ANSWER_MARKER
+    };
+    for (size_t a = 0; a < BP_COUNT(markers); a++)
+        for (size_t b = 0; b < BP_COUNT(markers); b++)
+            if (strcmp(markers[a], markers[b]) && !strncmp(markers[a], markers[b], strlen(markers[a])))
+                fail_msg("%s begins %s", markers[a], markers[b]);
+}
+
 static void content_is_handed_on_at_once(void **state) {
     (void)state;
     heard h = { .kind = -1 };
@@ -438,6 +451,7 @@ int main(void) {
         cmocka_unit_test(arguments_are_handed_on_while_they_come),
         cmocka_unit_test(tools_say_what_is_a_call_and_its_parameters),
         cmocka_unit_test(deltas_in_openai_form),
+        cmocka_unit_test(no_marker_begins_another_one),
         cmocka_unit_test(content_is_handed_on_at_once),
         cmocka_unit_test(a_message_in_openai_form),
         cmocka_unit_test(long_answers_take_time_in_proportion),
