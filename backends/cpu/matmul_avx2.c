@@ -4,7 +4,7 @@
 #include <immintrin.h>
 #include <string.h>
 
-enum { V_LANES = 8, V_TOKENS = 4, V_ZERO_8 = 0 };
+enum { V_LANES = 8, V_TOKENS = 4, V_ZERO_8 = 0, TILE_TOKENS = 3 };
 typedef __m256 VF;
 typedef __m256i VI;
 
@@ -13,8 +13,10 @@ typedef __m256i VI;
 #define V_MUL(a, b) _mm256_mul_ps(a, b)
 #define V_ZERO _mm256_setzero_ps()
 #define V_SET(f) _mm256_set1_ps(f)
+#define V_SUM(v) sum_of(v)
 #define V_INT(v) _mm256_cvtepi32_ps(v)
 #define V_HALVES(p) _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)(p)))
+#define V_BF16(p) _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)(const void *)(p))), 16))
 #define V_BYTES(p) _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)(p))))
 #define V_SIGNED(p) _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)(p))))
 #define V_POWERS(p) powers_of(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)(p))))
@@ -28,6 +30,12 @@ typedef __m256i VI;
 #define VI_SHL(v, n) _mm256_slli_epi16(v, n)
 
 #define VI_TABLE(v) _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(_mm_setr_epi8(CPU_MXFP4_VALUES)), v)
+
+static inline __attribute__((always_inline)) float sum_of(__m256 v) {
+    __m128 s = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+    s = _mm_add_ps(s, _mm_movehl_ps(s, s));
+    return _mm_cvtss_f32(_mm_add_ss(s, _mm_movehdup_ps(s)));
+}
 
 /* The two smallest are below the normal numbers. */
 static inline __attribute__((always_inline)) __m256 powers_of(__m256i e) {

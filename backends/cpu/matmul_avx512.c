@@ -5,6 +5,7 @@
 
 #include "vectors_avx512.h"
 
+enum { TILE_TOKENS = 6 };
 #define VI_ADD(a, b) _mm512_add_epi32(a, b)
 
 static inline __attribute__((always_inline)) __m512i dot_quad(__m512i acc, __m512i u, const int8_t *p) {

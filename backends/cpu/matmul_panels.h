@@ -3,22 +3,15 @@
  *   VI_ADD(a, b), VI_DOT(acc, u, p, bits): acc + codes u (of `bits` bits) times the four int8 at p
  *   V_INT(vi), V_FNMA(a, b, c) = c - a * b */
 
-/* One token waits on memory: lines are fetched into the second cache early, from there into the first one just before use
- * (beyond the end does no harm). */
-INLINE void fetch_line(const uint8_t *p) {
-    _mm_prefetch((const char *)p + 6144, _MM_HINT_T2);
-    _mm_prefetch((const char *)p + 1536, _MM_HINT_T0);
-}
-
 INLINE void fetch_ahead(const uint8_t *unit, const int bits, int lane, const int tokens) {
     if (tokens > 1 || lane) return;
-    for (int i = 0; i < bits; i++) fetch_line(unit + 64 * i);
+    for (int i = 0; i < bits; i++) FETCH_LINE(unit + 64 * i);
 }
 
 /* The same for the scales of a block, n bytes. */
 INLINE void fetch_scales(const uint8_t *scales, const size_t n, int lane, const int tokens) {
     if (tokens > 1 || lane) return;
-    for (size_t i = 0; i < n; i += 64) fetch_line(scales + i);
+    for (size_t i = 0; i < n; i += 64) FETCH_LINE(scales + i);
 }
 
 /* Codes minus zero times 16 values of a token. */

@@ -3,6 +3,8 @@
 
 enum { V_LANES = 4 };
 typedef float VF __attribute__((vector_size(16)));
+enum { TILE_TOKENS = 4 };
+#define V_SUM(v) ((v)[0] + (v)[1] + (v)[2] + (v)[3])
 #define V_FMA(a, b, c) ((a) * (b) + (c))
 
 static inline int32_t dot_16(const int8_t *a, const int8_t *b) {

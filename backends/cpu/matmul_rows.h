@@ -1,20 +1,14 @@
 /* Row-by-row kernels, for every type and layout; a level's file includes this once, after defining
  *   VF         a vector of floats, without alignment; V_LANES floats
- *   V_FMA(a, b, c), V_HALVES(p): a * b + c, and VF from V_LANES halves at p (V_HALVES only where the level has it)
+ *   V_FMA(a, b, c), V_SUM(v): a * b + c, the sum of the lanes; TILE_TOKENS: tokens that four rows fill the registers with
+ *   V_HALVES(p), V_BF16(p): VF from V_LANES halves or bfloat16 at p (only where the level has it)
  *   dot_16(const int8_t *a, const int8_t *b): the sum of 16 products */
 #include "activation_loops.h"
 #include "activation_q8.h"
 #include "matmul_level.h"
 #include "pack_panel.h"
 
-enum { ROW_CHUNK = 1024, ROW_GROUP = 4, TOKEN_GROUP = 4 };
-
-static inline float v_sum(VF v) {
-    float part[V_LANES], sum = 0;
-    memcpy(part, &v, sizeof part);
-    for (int i = 0; i < V_LANES; i++) sum += part[i];
-    return sum;
-}
+enum { ROW_CHUNK = 1024, ROW_GROUP = 4, TOKEN_GROUP = TILE_TOKENS };
 
 static inline VF v_load(const float *p) {
     VF v;
@@ -33,29 +27,61 @@ static inline __attribute__((always_inline)) void exact_tile(const float *w, con
             for (int r = 0; r < ROW_GROUP; r++) acc[r][t] = V_FMA(v_load(w + (size_t)r * ROW_CHUNK + k), xv, acc[r][t]);
         }
     for (int r = 0; r < ROW_GROUP; r++)
-        for (int t = 0; t < n_tokens; t++) sums[r][t] = v_sum(acc[r][t]);
+        for (int t = 0; t < n_tokens; t++) sums[r][t] = V_SUM(acc[r][t]);
 }
+
+#ifdef V_HALVES
+/* V_LANES values of a weight of floats. */
+static inline __attribute__((always_inline)) VF float_values(const uint32_t type, const char *at) {
+    return type == BP_TYPE_F32 ? v_load((const float *)(const void *)at) : type == BP_TYPE_F16 ? V_HALVES(at) : V_BF16(at);
+}
+
+/* One token waits on memory: each row is read where it lies, and the rows after it are fetched. Sums as exact_tile's. */
+static inline __attribute__((always_inline)) void float_rows(const cpu_product *p, const uint32_t type) {
+    const size_t each = type == BP_TYPE_F32 ? 4 : 2, n = (size_t)p->w->n_in, row_bytes = n * each;
+    const float *x = p->prepared;
+    for (int64_t row = p->first; row < p->last; row++) {
+        const char *at = (const char *)p->w->data + (size_t)row * row_bytes;
+        float out = p->bias ? p->bias[row] : 0;
+        for (size_t k = 0; k < n; k += ROW_CHUNK) {
+            const size_t end = n - k < ROW_CHUNK ? n : k + ROW_CHUNK;
+            VF acc;
+            memset(&acc, 0, sizeof acc);
+            for (size_t i = k; i < end; i += V_LANES) {
+                if (i * each % 64 == 0) FETCH_LINE(at + i * each);
+                acc = V_FMA(float_values(type, at + i * each), v_load(x + i), acc);
+            }
+            out += V_SUM(acc);
+        }
+        p->out[row] = out;
+    }
+}
+static void float_rows_f32(const cpu_product *p) { float_rows(p, BP_TYPE_F32); }
+static void float_rows_f16(const cpu_product *p) { float_rows(p, BP_TYPE_F16); }
+static void float_rows_bf16(const cpu_product *p) { float_rows(p, BP_TYPE_BF16); }
+
+static bool one_token(const cpu_product *p) {
+    if (p->n_tokens != 1 || p->w->n_in % 16) return false;
+    switch (p->w->type) {
+    case BP_TYPE_F32: float_rows_f32(p); return true;
+    case BP_TYPE_F16: float_rows_f16(p); return true;
+    case BP_TYPE_BF16: float_rows_bf16(p); return true;
+    default: return false;
+    }
+}
+#endif
 
 static void chunk_values(const cpu_weight *w, int64_t row, int64_t k, int64_t n, float *to) {
     int64_t done = 0;
 #ifdef V_HALVES
-    if (w->type == BP_TYPE_F16) {
+    if (w->type == BP_TYPE_F16 || w->type == BP_TYPE_BF16) {
         const char *from = (const char *)w->data + (size_t)(row * w->n_in + k) * 2;
         for (; done + V_LANES <= n; done += V_LANES) {
-            VF v = V_HALVES(from + 2 * done);
+            VF v = w->type == BP_TYPE_F16 ? V_HALVES(from + 2 * done) : V_BF16(from + 2 * done);
             memcpy(to + done, &v, sizeof v);
         }
     }
 #endif
-    if (w->type == BP_TYPE_BF16) {
-        const char *from = (const char *)w->data + (size_t)(row * w->n_in + k) * 2;
-        for (; done < n; done++) {
-            uint16_t h;
-            memcpy(&h, from + 2 * done, sizeof h);
-            uint32_t bits = (uint32_t)h << 16;
-            memcpy(to + done, &bits, sizeof bits);
-        }
-    }
     if (done < n) cpu_weight_values(w, row, k + done, n - done, to + done);
     for (; n % 16; n++) to[n] = 0;
 }
@@ -87,6 +113,9 @@ static void start_out(const cpu_product *p) {
 
 static void product_exact(const cpu_product *p) {
     float values[ROW_GROUP * ROW_CHUNK];
+#ifdef V_HALVES
+    if (one_token(p)) return;
+#endif
     start_out(p);
     for (int64_t row = p->first; row < p->last; row += ROW_GROUP) {
         int n_rows = p->last - row < ROW_GROUP ? (int)(p->last - row) : ROW_GROUP;

@@ -10,6 +10,11 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
+/* One token waits on memory: lines are fetched into the second cache early, from there into the first one just before use
+ * (beyond the end does no harm). */
+#define FETCH_LINE(p) \
+    (_mm_prefetch((const char *)(p) + 6144, _MM_HINT_T2), _mm_prefetch((const char *)(p) + 1536, _MM_HINT_T0))
+
 #define PANEL_TYPES(X) X(Q4_0) X(Q4_1) X(Q5_0) X(Q5_1) X(Q8_0) X(Q2_K) X(Q3_K) X(Q4_K) X(Q5_K) X(Q6_K) X(MXFP4)
 
 /* q with the bits of `mask` that each byte of v has at `from` put in at `to`. */
