@@ -40,7 +40,7 @@ void cpu_activation_prepare(enum cpu_level level, uint32_t format, const float *
 /* out[o + t * n_out] for rows o in [first, last), first a multiple of CPU_ROW_STEP, all n_tokens tokens. bias NULL or [n_out]. */
 enum { CPU_ROW_STEP = 16 };
 /* Bytes of `room` (64-byte aligned) that each thread needs for products of up to n_tokens; 0: room may be NULL. */
-uint64_t cpu_matmul_room(uint32_t format, int64_t n_tokens);
+uint64_t cpu_matmul_room(uint32_t format, int64_t n_in, int64_t n_tokens);
 void cpu_matmul(enum cpu_level level, const cpu_weight *w, uint32_t format, const void *prepared, int64_t n_tokens,
                 int64_t first, int64_t last, const float *bias, float *out, void *room);
 

@@ -2,7 +2,9 @@
  * Why not int8: the scales of 16 or 32 values would have to be applied to every tile of products, which takes vector units
  * two to three times as long as the tiles themselves (16 cycles a product of 16 x 16 x 64). Weights with their scales
  * rounded to bfloat16 (relative error 2^-9) add up over the whole row inside the tiles, at half of the int8 rate, and
- * activations in bfloat16 are nearer to the truth than 8-bit ones with a scale for 32 of them. */
+ * activations in bfloat16 are nearer to the truth than 8-bit ones with a scale for 32 of them.
+ * Weights of floats: bfloat16 has 8 bits of precision, so numbers are taken as the sum of two, and a product as three (two
+ * where weights are BF16): high x high, high x low, low x high. What is left out is 2^-16 of it. */
 #include "matmul_level.h"
 
 #if defined(__AMX_BF16__) && defined(__AVX512BF16__)
@@ -17,7 +19,7 @@
  * floats: each TILE_BYTES in one piece, for rows of a tile a page apart would share a few sets of the cache. BLOCK_K values of
  * BLOCK_PANELS panels are decoded at a time and meet the tokens, a pair of tiles by a pair of panels, with the activations
  * of the pair in the first cache and all else of up to BLOCK_TOKENS tokens in the second. */
-enum { BLOCK_K = 256, BLOCK_PANELS = 32, BLOCK_TOKENS = 512 };
+enum { BLOCK_K = 256, FLOAT_K = BLOCK_K / 2, BLOCK_PANELS = 32, BLOCK_TOKENS = 512 };
 enum { TILE_BYTES = 1024, TILE_FLOATS = 256, TILE_VALUES = 32, TILE_TOKENS = 16, PAIR = 2 * TILE_TOKENS };
 
 typedef struct amx_room {
@@ -45,20 +47,39 @@ static __m512i to_bf16(__m512 low, __m512 high) {
 }
 
 /* Where the tiles of a token, values [k, k + n) of a block, begin. */
+static size_t padded_tokens(int64_t n_tokens) { return (size_t)(n_tokens + TILE_TOKENS - 1) / TILE_TOKENS * TILE_TOKENS; }
 static size_t tiles_at(int64_t n_tokens, int64_t token, int64_t k, int64_t n) {
-    int64_t padded = (n_tokens + TILE_TOKENS - 1) / TILE_TOKENS * TILE_TOKENS;
-    return (size_t)(k * padded + token / TILE_TOKENS * TILE_TOKENS * n) * 2;
+    return ((size_t)k * padded_tokens(n_tokens) + (size_t)(token / TILE_TOKENS * TILE_TOKENS * n)) * 2;
+}
+/* From the rounded activations to what rounding has left of them. */
+static size_t part_bytes(int64_t n_tokens, int64_t n_in) { return padded_tokens(n_tokens) * (size_t)n_in * 2; }
+
+/* What rounding to the 16 bfloat16 of h has left of v. */
+INLINE __m512 left_over(__m512 v, __m256i h) {
+    return _mm512_sub_ps(v, _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(h), 16)));
 }
 
-void cpu_amx_prepare(const float *x, int64_t n_in, int64_t n_tokens, int64_t token, void *prepared) {
+/* 32 floats as bfloat16, and what that leaves as bfloat16. */
+INLINE VI two_parts_of(__m512 low, __m512 high, VI *rest) {
+    VI v = to_bf16(low, high);
+    *rest = to_bf16(left_over(low, _mm512_castsi512_si256(v)), left_over(high, _mm512_extracti64x4_epi64(v, 1)));
+    return v;
+}
+
+void cpu_amx_prepare(const float *x, int64_t n_in, int64_t n_tokens, int64_t token, bool two_parts, void *prepared) {
+    const int64_t block = two_parts ? FLOAT_K : BLOCK_K;
     for (int64_t k = 0, n; k < n_in; k += n) {
-        n = n_in - k < BLOCK_K ? n_in - k : BLOCK_K;
+        n = n_in - k < block ? n_in - k : block;
         uint8_t *to = (uint8_t *)prepared + tiles_at(n_tokens, token, k, n) + token % TILE_TOKENS * 64;
         for (int64_t i = k; i < k + n; i += TILE_VALUES, to += TILE_BYTES) {
-            _mm512_storeu_si512(to, to_bf16(_mm512_loadu_ps(x + i), _mm512_loadu_ps(x + i + 16)));
+            VI rest, v = two_parts_of(_mm512_loadu_ps(x + i), _mm512_loadu_ps(x + i + 16), &rest);
+            _mm512_storeu_si512(to, v);
+            if (two_parts) _mm512_storeu_si512(to + part_bytes(n_tokens, n_in), rest);
         }
     }
 }
+
+#include "amx_float.h"
 
 /* Value `at` of each quad as 1 + code / 256. */
 INLINE VF one_plus(VI quad, const int at) {
@@ -102,9 +123,10 @@ INLINE void decode_units(const uint8_t *at, int units, const panel_kind k, uint8
     }
 }
 
-/* Values [k, k + n) of a panel into tiles. */
-INLINE void decode_panel(const uint32_t type, const uint8_t *panel, int64_t k, int64_t n, uint8_t *tiles) {
+/* Values [k, k + n) of the panel that begins with a row into tiles. */
+INLINE void decode_panel(const uint32_t type, const cpu_weight *w, int64_t row, int64_t k, int64_t n, uint8_t *tiles) {
     const panel_kind kind = panel_kind_of(type);
+    const uint8_t *panel = (const uint8_t *)w->data + (size_t)row * (size_t)bp_row_bytes(type, w->n_in);
     const size_t block = (size_t)bp_row_bytes(type, kind.big ? 256 : 32) * CPU_PANEL;
     if (kind.big) {
         const uint8_t *at = panel + (size_t)(k / 256) * block;
@@ -116,26 +138,36 @@ INLINE void decode_panel(const uint32_t type, const uint8_t *panel, int64_t k, i
 }
 
 #define DECODE_FUNCTION(t) \
-    static void decode_##t(const uint8_t *panel, int64_t k, int64_t n, uint8_t *tiles) { \
-        decode_panel(BP_TYPE_##t, panel, k, n, tiles); \
+    static void decode_##t(const cpu_weight *w, int64_t row, int64_t k, int64_t n, uint8_t *tiles) { \
+        decode_panel(BP_TYPE_##t, w, row, k, n, tiles); \
     }
 #define DECODE_CASE(t) \
     case BP_TYPE_##t: return decode_##t;
 PANEL_TYPES(DECODE_FUNCTION)
 
-typedef void decoder(const uint8_t *panel, int64_t k, int64_t n, uint8_t *tiles);
+typedef void decoder(const cpu_weight *w, int64_t row, int64_t k, int64_t n, uint8_t *tiles);
 
 static decoder *decoder_of(uint32_t type) {
     switch (type) {
         PANEL_TYPES(DECODE_CASE)
+    case BP_TYPE_F16: return decode_f16;
+    case BP_TYPE_BF16: return decode_bf16;
     default: return NULL;
     }
 }
 
-/* Two tiles of tokens (or one) by two panels (or one) over `steps` tiles of values, added to the sums or, where fresh, put
- * there. Tiles 0 to 3: sums; 4, 5: activations; 6, 7: weights. */
-INLINE void multiply(const uint8_t *x, size_t x_next, const uint8_t *w, size_t w_next, int64_t steps, bool fresh,
-                     float sums[4][TILE_FLOATS], const bool two_x, const bool two_w) {
+/* What is multiplied and added up: `terms` pairs of parts, each `steps` tiles of values, of tokens by weights; the second
+ * tiles of tokens and weights lie x_next and w_next after the first. */
+typedef struct amx_terms {
+    const uint8_t *x[3], *w[3];
+    size_t x_next, w_next;
+    int64_t steps;
+    int terms;
+} amx_terms;
+
+/* Two tiles of tokens (or one) by two panels (or one), added to the sums or, where fresh, put there. Tiles 0 to 3: sums;
+ * 4, 5: activations; 6, 7: weights. */
+INLINE void multiply(const amx_terms *a, bool fresh, float sums[4][TILE_FLOATS], const bool two_x, const bool two_w) {
     if (fresh) {
         _tile_zero(0);
         _tile_zero(1);
@@ -147,15 +179,18 @@ INLINE void multiply(const uint8_t *x, size_t x_next, const uint8_t *w, size_t w
         if (two_x) _tile_loadd(2, sums[2], 64);
         if (two_x && two_w) _tile_loadd(3, sums[3], 64);
     }
-    for (int64_t i = 0; i < steps; i++, x += TILE_BYTES, w += TILE_BYTES) {
-        _tile_loadd(4, x, 64);
-        if (two_x) _tile_loadd(5, x + x_next, 64);
-        _tile_loadd(6, w, 64);
-        if (two_w) _tile_loadd(7, w + w_next, 64);
-        _tile_dpbf16ps(0, 4, 6);
-        if (two_w) _tile_dpbf16ps(1, 4, 7);
-        if (two_x) _tile_dpbf16ps(2, 5, 6);
-        if (two_x && two_w) _tile_dpbf16ps(3, 5, 7);
+    for (int t = 0; t < a->terms; t++) {
+        const uint8_t *x = a->x[t], *w = a->w[t];
+        for (int64_t i = 0; i < a->steps; i++, x += TILE_BYTES, w += TILE_BYTES) {
+            _tile_loadd(4, x, 64);
+            if (two_x) _tile_loadd(5, x + a->x_next, 64);
+            _tile_loadd(6, w, 64);
+            if (two_w) _tile_loadd(7, w + a->w_next, 64);
+            _tile_dpbf16ps(0, 4, 6);
+            if (two_w) _tile_dpbf16ps(1, 4, 7);
+            if (two_x) _tile_dpbf16ps(2, 5, 6);
+            if (two_x && two_w) _tile_dpbf16ps(3, 5, 7);
+        }
     }
     _tile_stored(0, sums[0], 64);
     if (two_w) _tile_stored(1, sums[1], 64);
@@ -188,30 +223,29 @@ static void put_sums(const cpu_product *p, float sums[4][TILE_FLOATS], int64_t t
 static void multiply_pair(const amx_block *b, int64_t token, int64_t panel) {
     const cpu_product *p = b->p;
     int64_t row = b->row + CPU_PANEL * panel, left_t = b->end - token, left_r = p->last - row;
-    int64_t steps = b->n / TILE_VALUES;
     int tokens = left_t < PAIR ? (int)left_t : PAIR, rows = left_r < PAIR ? (int)left_r : PAIR;
-    size_t x_next = (size_t)b->n * 2 * TILE_TOKENS, w_next = sizeof b->room->weights[0];
     const uint8_t *x = (const uint8_t *)p->prepared + tiles_at(p->n_tokens, token, b->k, b->n);
-    const uint8_t *w = b->room->weights[panel][0];
+    const uint8_t *w = b->room->weights[panel][0], *x_rest = x + part_bytes(p->n_tokens, p->w->n_in);
+    const amx_terms a = { { x, x_rest, x }, { w, w, w + FLOAT_K / TILE_VALUES * TILE_BYTES }, (size_t)b->n * 2 * TILE_TOKENS,
+                          sizeof b->room->weights[0], b->n / TILE_VALUES, terms_of(p->w->type) };
     float(*sums)[TILE_FLOATS] = b->room->sums[(token - b->token) / PAIR][panel / 2];
     bool fresh = b->k == 0, last = b->k + b->n == p->w->n_in;
-    if (tokens > TILE_TOKENS && rows > CPU_PANEL) multiply(x, x_next, w, w_next, steps, fresh, sums, true, true);
-    else if (tokens > TILE_TOKENS) multiply(x, x_next, w, w_next, steps, fresh, sums, true, false);
-    else if (rows > CPU_PANEL) multiply(x, x_next, w, w_next, steps, fresh, sums, false, true);
-    else multiply(x, x_next, w, w_next, steps, fresh, sums, false, false);
+    if (tokens > TILE_TOKENS && rows > CPU_PANEL) multiply(&a, fresh, sums, true, true);
+    else if (tokens > TILE_TOKENS) multiply(&a, fresh, sums, true, false);
+    else if (rows > CPU_PANEL) multiply(&a, fresh, sums, false, true);
+    else multiply(&a, fresh, sums, false, false);
     if (last) put_sums(p, sums, token, tokens, row, rows);
 }
 
 /* All values of the block's rows and tokens. */
 static void multiply_block(amx_block *b, decoder *decode) {
     const cpu_weight *w = b->p->w;
-    const size_t panel_bytes = (size_t)bp_row_bytes(w->type, w->n_in) * CPU_PANEL;
-    const uint8_t *at = (const uint8_t *)w->data + (size_t)(b->row / CPU_PANEL) * panel_bytes;
+    const int64_t block = terms_of(w->type) > 1 ? FLOAT_K : BLOCK_K;
     int64_t left = (b->p->last - b->row + CPU_PANEL - 1) / CPU_PANEL;
     int64_t panels = left < BLOCK_PANELS ? left : BLOCK_PANELS;
     for (b->k = 0; b->k < w->n_in; b->k += b->n) {
-        b->n = w->n_in - b->k < BLOCK_K ? w->n_in - b->k : BLOCK_K;
-        for (int64_t i = 0; i < panels; i++) decode(at + (size_t)i * panel_bytes, b->k, b->n, b->room->weights[i][0]);
+        b->n = w->n_in - b->k < block ? w->n_in - b->k : block;
+        for (int64_t i = 0; i < panels; i++) decode(w, b->row + i * CPU_PANEL, b->k, b->n, b->room->weights[i][0]);
         for (int64_t t = b->token; t < b->end; t += PAIR)
             for (int64_t i = 0; i < panels; i += 2) multiply_pair(b, t, i);
     }
@@ -230,8 +264,8 @@ void cpu_amx_product(const cpu_product *p, void *room) {
     _tile_release();
 }
 #else
-void cpu_amx_prepare(const float *x, int64_t n_in, int64_t n_tokens, int64_t token, void *prepared) {
-    (void)x, (void)n_in, (void)n_tokens, (void)token, (void)prepared;
+void cpu_amx_prepare(const float *x, int64_t n_in, int64_t n_tokens, int64_t token, bool two_parts, void *prepared) {
+    (void)x, (void)n_in, (void)n_tokens, (void)token, (void)two_parts, (void)prepared;
 }
 bool cpu_amx_has(uint32_t type) {
     (void)type;

@@ -19,11 +19,13 @@ typedef struct cpu_kernels {
     bool (*panels)(const cpu_product *); /* Q8 activations, packed weight; false: no kernel for its type. May be NULL */
 } cpu_kernels;
 
-/* The AMX level multiplies CPU_AMX_TOKENS or more tokens by packed weights itself; all else is done by AVX-512.
- * Activations, padded to 16 tokens, are blocks of 256 values: [n_tokens / 16][8][16 tokens][32 values] bfloat16.
+/* The AMX level multiplies CPU_AMX_TOKENS or more tokens by packed weights, and by F16 and BF16 in rows of a multiple of 32
+ * values, itself; all else is done by AVX-512. Activations, padded to 16 tokens, are blocks of 256 values:
+ * [n_tokens / 16][8][16 tokens][32 values] bfloat16. For F16 and BF16 (two_parts) blocks of 128, all of them first rounded,
+ * then what rounding has left.
  * room: CPU_AMX_ROOM bytes, aligned to 64, its own for each thread. cpu_amx_has: whether there is a kernel for a type. */
 enum { CPU_AMX_TOKENS = 16, CPU_AMX_ROOM = (256 + 1024) << 10 };
-void cpu_amx_prepare(const float *x, int64_t n_in, int64_t n_tokens, int64_t token, void *prepared);
+void cpu_amx_prepare(const float *x, int64_t n_in, int64_t n_tokens, int64_t token, bool two_parts, void *prepared);
 bool cpu_amx_has(uint32_t type);
 void cpu_amx_product(const cpu_product *, void *room);
 

@@ -5,7 +5,7 @@
 #include "backends/cpu/cpu.h"
 
 static void *room_of(const cpu_task *t, int slot, int64_t n_tokens, uint32_t thread) {
-    return t->scratch[slot]->data + cpu_matmul_room(t->format, n_tokens) * thread;
+    return t->scratch[slot]->data + cpu_matmul_room(t->format, t->in[0]->n[0], n_tokens) * thread;
 }
 
 /* scratch[0]: I32: [n_expert + 1] where each expert's pairs begin, then the pairs in that order.

@@ -39,7 +39,7 @@ static void multiply(const cpu_task *t, uint32_t thread, int64_t first, int64_t 
     const cpu_weight w = { weight->data, weight->type, weight->layout, weight->n[0], weight->n[1] };
     const int64_t m = cpu_rows(t->in[1]), end = last * CPU_ROW_STEP < w.n_out ? last * CPU_ROW_STEP : w.n_out;
     cpu_matmul(t->device->level, &w, t->format, t->scratch[0]->data, m, first * CPU_ROW_STEP, end, cpu_f32(t->in[2]),
-               cpu_f32_out(t->out[0]), t->scratch[1]->data + cpu_matmul_room(t->format, m) * thread);
+               cpu_f32_out(t->out[0]), t->scratch[1]->data + cpu_matmul_room(t->format, w.n_in, m) * thread);
 }
 
 void cpu_run_matmul(const cpu_task *t, uint32_t thread, uint32_t n_threads) {

@@ -39,7 +39,7 @@ static void plan_matmul(bp_program *p, cpu_task *t) {
         scratch(p, t, 0, cpu_activation_bytes(t->format, x->n[0], cpu_rows(x)));
         add(p, t, cpu_run_prepare, 0, 1, false);
     }
-    scratch(p, t, 1, cpu_matmul_room(t->format, cpu_rows(x)) * p->device->threads);
+    scratch(p, t, 1, cpu_matmul_room(t->format, w->n[0], cpu_rows(x)) * p->device->threads);
     add(p, t, cpu_run_matmul, 1, 2, true);
 }
 
@@ -69,7 +69,7 @@ static void plan_experts(bp_program *p, cpu_task *t) {
     for (int i = 1; rows && i < 3; i++) t->scratch[i] = rows->scratch[i];
     if (!rows) scratch(p, t, 1, pairs * n_in * 4), scratch(p, t, 2, pairs * t->unit);
     scratch(p, t, 3, pairs * (uint64_t)w->n[1] * 4);
-    scratch(p, t, 4, cpu_matmul_room(t->format, (int64_t)pairs) * p->device->threads);
+    scratch(p, t, 4, cpu_matmul_room(t->format, w->n[0], (int64_t)pairs) * p->device->threads);
     if (!group) add(p, t, cpu_run_experts_group, 0, 1, false);
     if (!rows) add(p, t, cpu_run_experts_prepare, 1, 6, false);
     add(p, t, cpu_run_experts, 5, 8 | 16, true);

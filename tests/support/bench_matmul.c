@@ -126,7 +126,7 @@ static bench_run new_run(const bench_case *c, enum cpu_level level, bool repack,
     r.format = cpu_activation_format(level, c->type, l.layout, exact);
     r.prepared = allocate(cpu_activation_bytes(r.format, c->n_in, c->n_tokens));
     cpu_activation_prepare(level, r.format, c->x, c->n_in, c->n_tokens, 0, c->n_tokens, r.prepared);
-    r.room = allocate(cpu_matmul_room(r.format, c->n_tokens));
+    r.room = allocate(cpu_matmul_room(r.format, c->n_in, c->n_tokens));
     r.out = allocate((uint64_t)(c->n_out * c->n_tokens) * 4);
     return r;
 }
