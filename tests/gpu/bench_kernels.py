@@ -6,31 +6,12 @@
 """
 import ctypes as C
 import os
-import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-TOP = os.path.dirname(os.path.dirname(HERE))
-TYPES = {  # id: (name, values a block, bytes a block, byte offsets of halves)
-    0: ("F32", 1, 4, []), 1: ("F16", 1, 2, []), 30: ("BF16", 1, 2, []),
-    2: ("Q4_0", 32, 18, [0]), 3: ("Q4_1", 32, 20, [0, 2]), 6: ("Q5_0", 32, 22, [0]), 7: ("Q5_1", 32, 24, [0, 2]),
-    8: ("Q8_0", 32, 34, [0]), 10: ("Q2_K", 256, 84, [80, 82]), 11: ("Q3_K", 256, 110, [108]),
-    12: ("Q4_K", 256, 144, [0, 2]), 13: ("Q5_K", 256, 176, [0, 2]), 14: ("Q6_K", 256, 210, [208]),
-    39: ("MXFP4", 32, 17, []),
-}
-PLANES = {2: (128, 16), 3: (128, 32), 6: (128, 32, 16), 7: (128, 32, 32), 8: (256, 16), 10: (64, 16, 4),
-          11: (64, 32, 12, 2), 12: (128, 16), 13: (128, 16, 32), 14: (128, 64, 16, 2), 39: (128, 8)}
-QUANT = sorted(PLANES)
-NEEDED = {}  # cubin name: (source, options)
-
-
-def kernel(source, **options):
-    name = source.split(".")[0] + "".join(f"_{k.replace('BP_', '')}{v}" for k, v in options.items())
-    NEEDED[name] = (source, [f"-D{k}={v}" for k, v in options.items()])
-    return name
+from bench_attention import check_attention, time_attention, want_attention
+from bench_common import PLANES, QUANT, TYPES, Bench, build, kernel, plane_total
 
 
 def gemv_name(types, exact=0, tokens=1, glu=0, experts=0, rows=2, depth=2, split=1, warps=8, steps=1, aligned=1):
@@ -69,74 +50,6 @@ def decode(kind, raw, n_in, quant):
     for r in range(rows):
         quant.bp_decode_row(kind, raw[r].ctypes.data_as(C.c_void_p), C.c_int64(n_in), out[r].ctypes.data_as(C.c_void_p))
     return out.astype(np.float64)
-
-
-def plane_total(kind, n_blocks):
-    if kind not in PLANES:
-        return n_blocks * 32 * TYPES[kind][2]
-    return sum(-(-(-(-n_blocks * b // 8)) // 256) * 256 for b in PLANES[kind])
-
-
-class Bench:
-    def __init__(self, folder):
-        from cuda_driver import Driver, Size
-        self.folder, self.d, self.Size = folder, Driver(), Size
-        self.quant = C.CDLL(os.path.join(folder, "libquant.so"))
-        self.functions = {}
-        self.failed = 0
-        self.rng = np.random.default_rng(3)
-
-    def f(self, name, entry, shared=0):
-        if name not in self.functions:
-            self.functions[name] = self.d.function(os.path.join(self.folder, name + ".cubin"), entry, shared)
-        return self.functions[name]
-
-    def p(self, address):
-        return ("p", address)
-
-    def report(self, what, out, want, limit):
-        error = float(((out - want) ** 2).sum() / max((want ** 2).sum(), 1e-300))
-        good = error < limit
-        self.failed += not good
-        if not good or "-v" in sys.argv:
-            print(f"{'ok' if good else 'WRONG'}  {what}: {error:.2e}", flush=True)
-            if not good and self.failed < 6:
-                off = np.abs(out - want).ravel()
-                bad = np.argsort(-np.nan_to_num(off, nan=1e30))[:6]
-                print("   at", [tuple(int(k) for k in np.unravel_index(i, want.shape)) for i in bad],
-                        out.ravel()[bad], want.ravel()[bad])
-
-    def packed(self, kind, raw, n_in, rows):
-        d = self.d
-        source = d.upload(raw)
-        if kind not in PLANES:
-            return source
-        n = rows * n_in // 32
-        to = d.take(plane_total(kind, n))
-        d.launch(self.f(kernel("matmul_pack.cu", BP_TYPE=kind), "matmul_pack"), (min((n + 255) // 256, 4096), 1, 1),
-                256,
-                 [self.p(source), ("q", 0), ("q", rows), ("q", n_in), ("q", rows), self.p(to)])
-        d.wait()
-        d.give(source)
-        return to
-
-    def gemv(self, name, x, scales, tokens, n_in, parts, blocks, warps, ids=0, n_used=1, n_expert=1, glu=(0, 0, 1,
-            0.0, 0.0), pairs=1,
-             overlap=False):
-        """parts: up to three (weight, bias, out, rows); blocks: rows a block for each."""
-        parts = parts + [(0, 0, 0, 0)] * (3 - len(parts))
-        grid = sum(-(-p[3] // blocks) for p in (parts[:1] if "GLU1" in name else parts))
-        args = [self.p(x), self.p(scales), self.Size(None, tokens), n_in]
-        for w, b, o, r in parts:
-            args += [self.p(w), self.p(b), self.p(o), r]
-        args += [self.p(ids), n_used, n_expert, self.p(glu[0]), self.p(glu[1]), glu[2], glu[3], glu[4]]
-        self.d.launch(self.f(name, "gemv"), (grid, pairs, 1), 32 * warps, args, overlap=overlap)
-
-    def quantise(self, x, rows, n):
-        codes, scales = self.d.take(rows * n), self.d.take(rows * n // 4)
-        self.d.launch(self.f("bench_quantise", "bench_quantise"), (rows * n // 256 + 1, 1, 1), 256,
-                      [self.p(x), self.p(codes), self.p(scales), rows * n])
-        return codes, scales
 
 
 def check_gemv(b):
@@ -243,185 +156,6 @@ def check_gemm(b):
             d.wait()
             b.report(f"gemm {TYPES[kind][0]} as {form} {tokens}x{n_in}x{rows}", d.download(out, (tokens, rows)),
                      x.astype(np.float64) @ real.T + bias, {0: 1e-10, 1: 1e-6, 30: 1e-5}[form])
-
-
-def half_rows(x, kind):
-    """Rows as a cache of this type has them, and the values that it holds."""
-    if kind == 0:
-        return x.astype(np.float32), x.astype(np.float32).astype(np.float64)
-    if kind == 1:
-        h = x.astype(np.float16)
-        return h, h.astype(np.float64)
-    b = x.astype(np.float32).reshape(*x.shape[:-1], -1, 32)
-    d = (np.abs(b).max(axis=-1, keepdims=True) / 127).astype(np.float16)
-    q = np.rint(b / d.astype(np.float32)).clip(-127, 127).astype(np.int8)
-    raw = np.concatenate([d.view(np.uint8), q.view(np.uint8)], axis=-1)
-    return np.ascontiguousarray(raw), (q * d.astype(np.float64)).reshape(x.shape)
-
-
-def attention_want(q, k, v, case, positions, sequences, table, lens, starts, sinks):
-    tokens, heads, dim = q.shape
-    out = np.zeros((tokens, heads, v.shape[-1]))
-    block, n_blocks = k.shape[2], k.shape[0]
-    for t in range(tokens):
-        s, p = sequences[t], positions[t]
-        j = np.arange(lens[s])
-        ids = table[s][j // block]
-        good = (ids >= 0) & (ids < n_blocks)
-        pk = starts[s] + j
-        if case["causal"]:
-            good &= pk <= p
-            if case["window"]:
-                good &= p - pk < case["window"]
-            if case["chunk"]:
-                good &= pk // case["chunk"] == p // case["chunk"]
-        elif case["window"]:
-            good &= np.abs(p - pk) <= case["window"] // 2
-        j, ids, pk = j[good], ids[good], pk[good]
-        for h in range(heads):
-            g = h // (heads // case["kv"])
-            score = k[ids, g, j % block] @ q[t, h] * case["scale"]
-            if case["softcap"]:
-                score = case["softcap"] * np.tanh(score / case["softcap"])
-            if case["alibi"]:
-                n = 1 << (heads.bit_length() - 1)
-                e = case["alibi"] * (h + 1) / n if h < n else case["alibi"] * (2 * (h - n) + 1) / (2 * n)
-                score -= 2.0 ** -e * np.abs(pk - p)
-            if len(j) == 0:
-                continue
-            top = max(score.max(), sinks[h] if sinks is not None else -np.inf)
-            e = np.exp(score - top)
-            total = e.sum() + (np.exp(sinks[h] - top) if sinks is not None else 0)
-            out[t, h] = e @ v[ids, g, j % block] / total
-    return out
-
-
-ATTENTION = [dict(heads=h, kv=kv, dim=d, dim_v=dv, causal=c, window=w, chunk=ch, scale=d ** -0.5, softcap=float(sc),
-        alibi=float(al))
-             for h, kv, d, dv, c, w, ch, sc, al in (
-                 (8, 2, 128, 128, 1, 0, 0, 0, 0), (8, 2, 64, 64, 1, 0, 0, 0, 0), (6, 3, 32, 64, 1, 5, 0, 0, 0), (4,
-                         1, 64, 32, 1, 0, 8, 20, 0),
-                 (6, 2, 32, 32, 1, 0, 0, 0, 8), (4, 2, 96, 96, 0, 6, 0, 0, 0), (5, 5, 32, 32, 1, 7, 0, 30, 4), (8, 1,
-                         256, 256, 1, 0, 0, 0, 0),
-                 (4, 2, 32, 32, 0, 0, 0, 0, 0), (4, 1, 576, 512, 1, 0, 0, 0, 0))]
-
-
-def together(case):
-    n = 1 if max(case["dim"], case["dim_v"]) > 256 else 4
-    while case["heads"] // case["kv"] % n:
-        n -= 1
-    return n
-
-
-def decode_kernel(case, cache):
-    return kernel("attention_decode.cu", BP_CACHE=cache, BP_DIM=case["dim"], BP_DIM_V=case["dim_v"],
-            BP_HEADS=together(case))
-
-
-def prefill_kernel(case):
-    return kernel("attention_prefill.cu", BP_CACHE=1, BP_DIM=case["dim"], BP_DIM_V=case["dim_v"])
-
-
-def prefill_shared(case):
-    return 128 * (3 * (case["dim"] + 8) + 2 * (case["dim_v"] + 8))
-
-
-def check_attention(b):
-    d, rng = b.d, b.rng
-    block, n_blocks, width = 16, 40, 12
-    for case in ATTENTION:
-        for cache in (0, 1, 8):
-            for tokens, with_sinks in ((1, 0), (7, 1), (130, 1), (100, 0)):
-                k, kr = half_rows(rng.standard_normal((n_blocks, case["kv"], block, case["dim"])), cache)
-                v, vr = half_rows(rng.standard_normal((n_blocks, case["kv"], block, case["dim_v"])), cache)
-                q = (rng.standard_normal((tokens, case["heads"], case["dim"]))).astype(np.float32)
-                n_seq = min(3, tokens)
-                table = np.stack([rng.permutation(n_blocks)[:width] for _ in range(n_seq)]).astype(np.int32)
-                if tokens == 7:
-                    table[1, 1] = n_blocks + 5
-                lens = np.array([150, 77, 191][:n_seq], np.int32)
-                starts = np.array([0, 3, 5][:n_seq], np.int32)
-                sequences = np.sort(np.arange(tokens) % n_seq).astype(np.int32)
-                if tokens == 130:
-                    sequences = (np.arange(tokens) // 5 % n_seq).astype(np.int32)
-                positions = np.array([starts[s] + lens[s] - 1 - (i % 60 if tokens > 1 else 0) for i,
-                        s in enumerate(sequences)], np.int32)
-                sinks = rng.standard_normal(case["heads"]).astype(np.float32) if with_sinks else None
-                want = attention_want(q, kr, vr, case, positions, sequences, table, lens, starts, sinks)
-                arrays = [d.upload(a) for a in (q, k, v, positions, sequences, table, lens, starts)]
-                psinks = d.upload(sinks) if with_sinks else 0
-                out = d.take(want.size * 4)
-                tail = [b.Size(None, tokens), b.Size(None, n_seq), case["heads"], case["kv"], case["causal"],
-                        case["window"], case["chunk"],
-                        case["scale"], case["softcap"], case["alibi"], block, n_blocks, b.Size(None, width)]
-                limit = {0: 1e-9, 1: 1e-6, 8: 1e-6}[cache]
-                for splits in (1, 5):
-                    d.fill(out, 0xff, want.size * 4)
-                    part = d.take(splits * tokens * case["heads"] * (case["dim_v"] + 2) * 4) if splits > 1 else 0
-                    d.launch(b.f(decode_kernel(case, cache), "attention_decode"), (splits,
-                            case["heads"] // together(case), tokens), 128,
-                             [b.p(a) for a in arrays] + [b.p(psinks), b.p(0 if part else out), b.p(part)] + tail)
-                    if part:
-                        d.launch(b.f("attention_merge", "attention_merge"), (case["heads"], tokens, 1),
-                                -(-case["dim_v"] // 32) * 32,
-                                 [b.p(part), b.p(psinks), b.p(out), b.p(0), b.p(0), b.Size(None, tokens), splits,
-                                         case["dim_v"]])
-                    d.wait()
-                    b.report(f"attention {cache} {case} tokens {tokens} splits {splits}", d.download(out,
-                            want.shape), want, limit)
-                if cache == 1 and max(case["dim"], case["dim_v"]) <= 256:
-                    d.fill(out, 0xff, want.size * 4)
-                    shared = prefill_shared(case)
-                    d.launch(b.f(prefill_kernel(case), "attention_prefill", shared), (-(-tokens // 64),
-                            case["heads"], 1), 128,
-                             [b.p(a) for a in arrays] + [b.p(psinks), b.p(out)] + tail, shared)
-                    d.wait()
-                    b.report(f"attention prefill {case} tokens {tokens}", d.download(out, want.shape), want, limit)
-                for a in (*arrays, psinks, out):
-                    if a:
-                        d.give(a)
-
-
-def time_attention(b):
-    d = b.d
-    for heads, kv, dim, tokens, length in ((32, 8, 128, 1, 128), (32, 8, 128, 1, 1024), (32, 8, 128, 1, 32768), (32,
-            8, 64, 1, 1024),
-                                           (64, 8, 128, 1, 1024), (32, 8, 128, 512, 512), (32, 8, 128, 512,
-                                                   4096), (32, 8, 128, 4096, 4096)):
-        case = dict(heads=heads, kv=kv, dim=dim, dim_v=dim)
-        block, blocks = 32, length // 32
-        k, v = d.take(length * kv * dim * 2), d.take(length * kv * dim * 2)
-        q, out = d.take(tokens * heads * dim * 4), d.take(tokens * heads * dim * 4)
-        h = (b.rng.standard_normal(length * kv * dim)).astype(np.float16)
-        for p in (k, v):
-            d.call("cuMemcpyHtoD_v2", C.c_uint64(p), h.ctypes.data_as(C.c_void_p), C.c_size_t(h.nbytes))
-        d.fill(q, 0, tokens * heads * dim * 4)
-        positions = d.upload((length - tokens + np.arange(tokens)).astype(np.int32))
-        sequences, table = d.upload(np.zeros(tokens, np.int32)), d.upload(np.arange(blocks, dtype=np.int32))
-        lens = d.upload(np.array([length], np.int32))
-        tail = [b.Size(None, tokens), b.Size(None, 1), heads, kv, 1, 0, 0, dim ** -0.5, 0.0, 0.0, block, blocks,
-                b.Size(None, blocks)]
-        inputs = [b.p(a) for a in (q, k, v, positions, sequences, table, lens, 0, 0)]
-        if tokens == 1:
-            splits = 64
-            part = d.take(splits * heads * (dim + 2) * 4)
-            case["heads"] = heads
-
-            def work():
-                for _ in range(8):
-                    d.launch(b.f(decode_kernel(case, 1), "attention_decode"), (splits, heads // together(case), 1), 128,
-                             inputs + [b.p(0), b.p(part)] + tail, overlap=True)
-                    d.launch(b.f("attention_merge", "attention_merge"), (heads, 1, 1), dim,
-                             [b.p(part), b.p(0), b.p(out), b.p(0), b.p(0), b.Size(None, 1), splits, dim], overlap=True)
-            t = d.time(work, 5) / 8
-            print(f"attention decode {heads}/{kv}x{dim} keys {length}: {t * 1e6:.1f} us with merge, {2 * length * kv * dim * 2 / t / 1e12:.2f} TB/s", flush=True)
-        else:
-            shared = prefill_shared(case)
-            f = b.f(prefill_kernel(case), "attention_prefill", shared)
-            t = d.time(lambda: [d.launch(f, (-(-tokens // 64), heads, 1), 128, inputs + [b.p(out)] + tail,
-                    shared) for _ in range(4)], 3) / 4
-            seen = tokens * (length - tokens + tokens / 2)
-            print(f"attention prefill {heads}/{kv}x{dim} tokens {tokens} keys {length}: {t * 1e6:.0f} us, {4 * seen * heads * dim / t / 1e12:.0f} TFLOP/s", flush=True)
 
 
 def time_few(b):
@@ -561,12 +295,6 @@ def want_all():
     for form in (1, 30):
         kernel("gemm_convert.cu", BP_TO=form), kernel("gemm_half.cu", BP_BF16=int(form == 30))
     kernel("gemm_float.cu")
-    kernel("attention_merge.cu")
-    for case in ATTENTION + [dict(heads=32, kv=8, dim=128, dim_v=128), dict(heads=32, kv=8, dim=64, dim_v=64)]:
-        for cache in (0, 1, 8):
-            decode_kernel(case, cache)
-        if case["dim"] <= 256:
-            prefill_kernel(case)
 
 
 def want_few():
@@ -586,45 +314,14 @@ def want_variants():
                       steps=glu_steps(r, s, w) if glu else 1)
 
 
-QUANTISE = """
-#include "quantise_block.cuh"
-extern "C" __global__ void bench_quantise(const float *x, int8_t *codes, float2 *scales, int n) {
-    int i = blockIdx.x * 256 + threadIdx.x;
-    if (i / 32 * 32 < n) bp_quantise(x[i], codes + i / 32 * 32, scales + i / 32);
-}
-"""
-
-
-def build(folder):
-    os.makedirs(folder, exist_ok=True)
-    with open(os.path.join(folder, "bench_quantise.cu"), "w") as f:
-        f.write(QUANTISE)
-    NEEDED["bench_quantise"] = (os.path.join(os.path.abspath(folder), "bench_quantise.cu"), [])
-    kernels = os.path.join(TOP, "backends/cuda/kernels")
-    subprocess.run(["gcc", "-O2", "-shared", "-fPIC", f"-I{TOP}", f"-I{TOP}/include", "-o", f"{folder}/libquant.so",
-                    f"{TOP}/core/quant/decode.c", "-lm"], check=True)
-
-    def one(item):
-        name, (source, options) = item
-        out = f"{folder}/{name}.cubin"
-        newest = max(os.path.getmtime(os.path.join(kernels, f)) for f in os.listdir(kernels))
-        if os.path.exists(out) and os.path.getmtime(out) > newest:
-            return
-        subprocess.run(["nvcc", "-arch=sm_90", f"-I{TOP}/include", f"-I{kernels}", "-Werror", "all-warnings",
-                *options, "-cubin", "-o", out,
-                        os.path.join(kernels, source)], check=True)
-
-    with ThreadPoolExecutor(int(os.environ.get("JOBS", "2"))) as pool:
-        list(pool.map(one, NEEDED.items()))
-    print(len(NEEDED), "kernels")
-
-
 def main():
     what, folder = sys.argv[1:3]
     names = [a for a in sys.argv[3:] if a[0] != "-"] or ["check", "gemv", "few", "gemm", "attention"]
     if what == "build":
         if "check" in names or "gemm" in names:
             want_all()
+        if "check" in names or "attention" in names:
+            want_attention()
         if "gemv" in names:
             want_variants()
         if "few" in names:
