@@ -35,11 +35,15 @@ static void *open_in(const char *folder, const char *name) {
     return dlopen(folder ? path : name, RTLD_NOW | RTLD_LOCAL);
 }
 
+/* [backend.cuda] libraries, or NULL. */
+static const char *own_folder(const bp_host *host) {
+    return host && host->config ? host->config(host->self, "libraries") : NULL;
+}
+
 /* A library of the toolkit: in [backend.cuda] libraries, where the linker looks, in the toolkit's usual folders. */
 static void *open_toolkit(const bp_host *host, const char *const *names, size_t n_names) {
     static const char *const folders[] = { "lib64", "lib" };
-    const char *own = host && host->config ? host->config(host->self, "libraries") : NULL;
-    const char *homes[] = { getenv("CUDA_HOME"), getenv("CUDA_PATH"), "/usr/local/cuda" };
+    const char *own = own_folder(host), *homes[] = { getenv("CUDA_HOME"), getenv("CUDA_PATH"), "/usr/local/cuda" };
     void *library = NULL;
     char folder[400];
     for (size_t i = 0; own && !library && i < n_names; i++) library = open_in(own, names[i]);
@@ -56,8 +60,7 @@ static void *open_toolkit(const bp_host *host, const char *const *names, size_t 
 #define X(member, function) table.member = (__typeof__(table.member))find(&o, TEXT(function));
 
 /* Where [backend.cuda] libraries says, if it is there, else where the linker looks. */
-static void *open_driver(const bp_host *host) {
-    const char *own = host && host->config ? host->config(host->self, "libraries") : NULL;
+static void *open_driver(const char *own) {
     void *library = own ? open_in(own, "libcuda.so.1") : NULL;
     return library ? library : open_in(NULL, "libcuda.so.1");
 }
@@ -66,10 +69,11 @@ const cuda_driver *cuda_driver_open(const bp_host *host, const char **why) {
     static cuda_driver table;
     static opening o;
     static bool tried;
+    const char *own = own_folder(host); /* a later configuration's too: the key is read, though the library stays */
     pthread_mutex_lock(&open_lock);
     if (!tried) {
         tried = true;
-        o.good = (o.library = open_driver(host)) != NULL;
+        o.good = (o.library = open_driver(own)) != NULL;
         if (!o.good) snprintf(o.why, sizeof o.why, "there is no NVIDIA driver (libcuda.so.1) on this machine");
         if (o.good) {
 #include "backends/cuda/cuda_driver.def"

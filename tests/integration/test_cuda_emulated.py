@@ -123,6 +123,7 @@ def main():
     says("the memory limit is told", logits(settings(memory_limit=1), MODEL, [1], "--context", "60000"), "memory_limit")
     says("a lost device is told", logits(settings(), MODEL, [1], EMULATED_CUDA_LOSE="9"), "illegal memory access", "closed")
     says("an old card is told", logits(settings(), MODEL, [1], EMULATED_CUDA_CAPABILITY="61"), "compute capability 6.1")
+    says("an old driver is told", logits(settings(), MODEL, [1], EMULATED_CUDA_DRIVER="11030"), "too old", "CUDA 11.3", "11.4")
     says("a wrong card is told", logits(settings(device=3), MODEL, [1]), "device = 3")
     says("a wrong word is told", logits(settings(activations="f64"), MODEL, [1]), "activations = f64")
     says("an unknown key is told", logits(settings(aktivations="f32"), MODEL, [1]), "aktivations")

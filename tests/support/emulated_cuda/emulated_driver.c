@@ -147,7 +147,8 @@ static int dry(void) { return setting("EMULATED_CUDA_DRY", 0); }
 static CUresult run(kernel_info *f, const unsigned *grid, const unsigned *block, unsigned shared, void **args) {
     static int launches;
     if (setting("EMULATED_CUDA_LOG", 0)) fprintf(stderr, "launch %s %ux%ux%u of %u\n", f->name, grid[0], grid[1], grid[2], block[0] * block[1] * block[2]);
-    if (lost || ++launches == setting("EMULATED_CUDA_LOSE", -1)) return lost = 1, CUDA_SUCCESS; /* seen when it is waited for */
+    const int losing = setting("EMULATED_CUDA_LOSE", -1);
+    if (lost || ++launches == losing || losing == 0) return lost = 1, CUDA_SUCCESS; /* seen when it is waited for */
     if (dry()) return CUDA_SUCCESS;
     unsigned n = block[0] * block[1] * block[2];
     if (!n || n > MOST_THREADS || shared > SHARED || !grid[0] || grid[1] > 65535 || grid[2] > 65535) return CUDA_ERROR_INVALID_VALUE;
@@ -174,7 +175,7 @@ static CUresult run(kernel_info *f, const unsigned *grid, const unsigned *block,
 /* ---- The driver's functions ---- */
 
 API CUresult cuInit(unsigned flags) { return (void)flags, CUDA_SUCCESS; }
-API CUresult cuDriverGetVersion(int *v) { return *v = 13000, CUDA_SUCCESS; }
+API CUresult cuDriverGetVersion(int *v) { return *v = setting("EMULATED_CUDA_DRIVER", 13000), CUDA_SUCCESS; }
 API CUresult cuGetErrorString(CUresult r, const char **out) {
     *out = r == CUDA_ERROR_OUT_OF_MEMORY ? "out of memory" : r == CUDA_ERROR_ILLEGAL_ADDRESS ? "an illegal memory access" : "an error";
     return CUDA_SUCCESS;
