@@ -8,6 +8,7 @@ import glob
 import json
 import os
 import shutil
+import statistics
 import sys
 import tempfile
 
@@ -83,6 +84,36 @@ def tensor_cores():
                f"{activations}, tensor cores", tolerance, EMULATED_CUDA_CAPABILITY="80")
 
 
+def packed_experts():
+    """Experts' weights in other types (gate, up and down in two forms of half precision, too), near what the processor makes of the
+    same file; in the grouped products' large and small tiles."""
+    try:
+        import gguf
+        from gguf_edit import rewrite
+    except ImportError:
+        print("skipped: the gguf package is not installed")
+        return
+    kinds = gguf.GGMLQuantizationType
+    cpu = ini("[engine]\nbackend = cpu\n[model]\ncache_type = f32\n[backend.cpu]\nactivations = f32\n")
+    source, target = os.path.join(FIXTURES, "golden", "qwen3moe.gguf"), os.path.join(KERNELS, "experts.gguf")
+    for first, second in ((kinds.Q8_0, kinds.BF16), (kinds.Q4_0, kinds.F16)):
+        def pack(arrays, first=first, second=second):
+            for name in arrays:
+                if "_exps" in name:
+                    kind = second if "down" in name else first
+                    arrays[name] = (gguf.quants.quantize(arrays[name], kind), kind)
+        rewrite(source, target, None, pack)
+        tokens = [(7 * i + i * i) % 200 + 1 for i in range(70)]
+        wanted = json.loads(logits(cpu, target, tokens).stdout)["logits"]
+        for chunk in ("0", "60"):
+            done = logits(settings(activations="q8"), target, tokens, "--chunk", chunk, EMULATED_CUDA_CAPABILITY="80")
+            got = json.loads(done.stdout)["logits"] if done.returncode == 0 else []
+            std = statistics.pstdev(wanted[-1])
+            worst = max((abs(a - b) for x, y in zip(got, wanted) for a, b in zip(x, y)), default=1e9) / std
+            check(f"experts of {first.name} and {second.name}, chunk {chunk}", worst <= 1e-2, f"off by {worst:.2e} {done.stderr[-200:]}")
+    os.remove(target)
+
+
 def conformance(config, least, *more, **env):
     done = run("llm-plugin-check", os.path.join(BUILD, "backends", "cuda.so"), "--json", "--config", config, *more, **env)
     report = json.loads(done.stdout)
@@ -116,6 +147,7 @@ def main():
     golden(MODEL, [0], (0,), settings(graphs="always"), "graphs", 1e-4)
     golden(MODEL, [0], (0, 1), settings(activations="q8"), "q8", 1e-2)
     tensor_cores()
+    packed_experts()
     sampling()
     says("out of memory is told", logits(settings(), MODEL, [1], "--context", "60000", "--layers", "all", EMULATED_CUDA_MEMORY="1"), "out of memory")
     says("a card that is too small leaves layers to the processor", logits(settings(), MODEL, [1], "--context", "60000",

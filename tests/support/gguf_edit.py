@@ -4,7 +4,8 @@ from gguf import GGUFReader, GGUFValueType, GGUFWriter
 
 
 def rewrite(source, target, keys=None, tensors=None):
-    """keys: name -> value, None to drop it. tensors: a function that changes a dictionary name -> array (outermost dimension first)."""
+    """keys: name -> value, None to drop it. tensors: a function that changes a dictionary name -> array (outermost dimension first),
+    or (bytes, GGMLQuantizationType)."""
     reader = GGUFReader(source)
     writer = GGUFWriter(target, reader.fields["general.architecture"].contents())
     changed = dict(keys or {})
@@ -24,7 +25,8 @@ def rewrite(source, target, keys=None, tensors=None):
     if tensors:
         tensors(arrays)
     for name, array in arrays.items():
-        writer.add_tensor(name, np.ascontiguousarray(array))
+        data, kind = array if isinstance(array, tuple) else (array, None)
+        writer.add_tensor(name, np.ascontiguousarray(data), raw_dtype=kind)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
