@@ -11,6 +11,7 @@ enum { MOST_PATTERNS = 8 };
 #define DIGITS "\\p{N}"
 #define PUNCTUATIONS "(?:[\\p{P}!-/:-@\\[-`{-~])+"
 #define PREVIOUS "\1" /* matches end the piece before */
+#define BYTES "\2"    /* from here on bytes are written as characters */
 #define THREES PREVIOUS "(?=(\\d{3})+(?!\\d))"
 
 static const struct known {
@@ -26,6 +27,10 @@ static bool is_same(const struct known *k, const char *steps) {
     bp_status status = BP_OK;
     for (size_t i = 0; status == BP_OK && i < MOST_PATTERNS && k->patterns[i]; i++) {
         const char *pattern = k->patterns[i];
+        if (*pattern == BYTES[0]) {
+            bp_text_adds(&text, "bytes\n");
+            continue;
+        }
         bool previous = *pattern == PREVIOUS[0];
         if (previous) bp_text_adds(&text, "previous ");
         pattern += previous;

@@ -144,6 +144,7 @@ static void read_one(bp_hf *h, const json_t *p, unsigned depth) {
     bool sequence = !strcmp(type, "Sequence");
     if (!sequence && h->byte_level && !h->byte_pieces) { /* what comes after sees the bytes' characters */
         add_step(h, BP_STEP_PIECE_BYTES);
+        bp_text_adds(&h->steps, "bytes\n");
         h->byte_pieces = true;
     }
     if (!sequence && h->n_pretokenizers) h->p->bert = false;

@@ -64,7 +64,7 @@ static const struct named_scheme *find_scheme(const char *name, size_t n) {
 const char *bp_split_variant(const char *name, size_t n, uint32_t mask, uint32_t flags) {
     const struct named_scheme *like = find_scheme(name, n);
     if (!like) return NULL;
-    if (!mask) return like->name;
+    if ((like->flags & mask) == flags) return like->name;
     for (size_t i = 0; i < BP_COUNT(names); i++)
         if (names[i].scheme == like->scheme && (names[i].flags & mask) == flags) return names[i].name;
     return like->name;

@@ -31,8 +31,8 @@ bp_status bp_split_add(bp_split *split, const char *pattern, bp_cut cut, bp_erro
 uint32_t bp_split_flags(const bp_split *split);
 /* All names, in the list's order; NULL at the end. */
 const char *bp_split_name(size_t index);
-/* Of the names of the same patterns as `name` the first whose flags in `mask` are these; without one, `name` as the list
- * has it; NULL where it is not in the list. */
+/* Of the names of the same patterns as `name`, itself or else the first, whose flags in `mask` are these; without one,
+ * `name` as the list has it; NULL where it is not in the list. */
 const char *bp_split_variant(const char *name, size_t n, uint32_t mask, uint32_t flags);
 /* Match every word by the pattern, also those that are known without: for tests. */
 void bp_split_match_all(bp_split *split);
