@@ -399,6 +399,7 @@ bp_status cuda_compile(bp_device *d, const bp_graph *g, const bp_options *o, bp_
     bp_program *p = calloc(1, sizeof *p);
     if (!p) return cuda_fail(error, BP_E_NO_MEMORY, "cuda: out of memory");
     p->plan.device = d;
+    p->plan.ahead.launch = BP_NONE;
     p->plan.error = (bp_error)BP_ERROR_INIT;
     p->plan.deterministic = o && o->deterministic;
     pthread_mutex_init(&p->lock, NULL);

@@ -42,7 +42,7 @@ typedef struct cuda_node {
 
 /* ---- Launches ---- */
 
-enum { CUDA_MAX_ARGS = 56, CUDA_MAX_OPTIONS = 224 };
+enum { CUDA_MAX_ARGS = 56, CUDA_MAX_OPTIONS = 256 };
 enum cuda_size_of { CUDA_AXIS_0, CUDA_AXIS_1, CUDA_AXIS_2, CUDA_AXIS_3, CUDA_ROWS /* n1 n2 n3 */, CUDA_COUNT /* all */ };
 
 /* A dimension of the grid: min(cap, ceil(size / per)) * times. tensor NULL: times alone. cap 0: none. per 0: 1. */

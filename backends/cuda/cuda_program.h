@@ -49,6 +49,7 @@ struct cuda_plan {
     cuda_q8 *rounded;                 /* one a value */
     cuda_maker *makers;               /* one a value */
     cuda_unnormed *unnormed;          /* one a value */
+    cuda_maker ahead; /* the launch that may ask for the next product's weights, and its first argument for that */
     cuda_launch *launches, spare;
     uint32_t n_launches, launch_capacity;
     cuda_chunk *chunks;

@@ -108,6 +108,7 @@ void matmul_gemv(cuda_plan *p, const matmul_group *g) {
     cuda_arg_int(l, 1);
     glu_args(p, l, NULL, f);
     matmul_link(p, l, n->in[1], norm, scaled, blocks);
+    matmul_ahead(p, l, cuda_rows(n->in[1]), n->in[0], g->n > 1 ? g->node[1]->in[0] : NULL);
     l->grid[0] = (cuda_extent){ .times = blocks };
     cuda_grid(l, 2, n->in[1], CUDA_ROWS, tokens);
 }
@@ -131,6 +132,7 @@ void matmul_gemv_glu(cuda_plan *p, const gated_pair *g) {
     cuda_arg_int(l, (int32_t)w->n[2]);
     glu_args(p, l, g->glu, f);
     matmul_link(p, l, n->in[1], NULL, NULL, 0);
+    if (!experts) matmul_ahead(p, l, cuda_rows(n->in[1]), n->in[0], g->up->in[0]);
     l->grid[0] = (cuda_extent){ .times = (w->n[1] + per - 1) / per };
     if (experts) l->grid[1] = (cuda_extent){ n->in[2], CUDA_COUNT, 1, 1, 32768 };
     else cuda_grid(l, 2, n->in[1], CUDA_ROWS, tokens);

@@ -40,7 +40,7 @@ const cuda_node *matmul_norm_after(const cuda_plan *p, const cuda_node *n) {
 
 bool matmul_link_fits(int block_rows, int64_t blocks) { return block_rows <= MOST_BLOCK_ROWS && blocks <= MOST_SQUARES; }
 
-static void add_option(cuda_plan *p, cuda_launch *l, const char *name, int value) {
+void matmul_option(cuda_plan *p, cuda_launch *l, const char *name, int value) {
     size_t at = strlen(l->options);
     int n = snprintf(l->options + at, sizeof l->options - at, " -D%s=%d", name, value);
     if (n < 0 || (size_t)n >= sizeof l->options - at) cuda_plan_fail(p, BP_E_INTERNAL, "cuda: too many options for gemv");
@@ -50,8 +50,8 @@ void matmul_link(cuda_plan *p, cuda_launch *l, cuda_tensor *x, const cuda_node *
     const cuda_unnormed *before = cuda_unnormed_of(p, x);
     if (!before && !norm) return;
     const uint32_t threads = l->block[0];
-    if (before) add_option(p, l, "BP_NORM", (int)((before->n_squares + threads - 1) / threads));
-    if (norm) add_option(p, l, "BP_SUM", 1);
+    if (before) matmul_option(p, l, "BP_NORM", (int)((before->n_squares + threads - 1) / threads));
+    if (norm) matmul_option(p, l, "BP_SUM", 1);
     cuda_arg_read(l, before ? before->squares : NULL);
     cuda_arg_int(l, before ? (int32_t)before->n_squares : 0);
     cuda_arg_float(l, before ? before->eps : 0);

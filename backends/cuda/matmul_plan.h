@@ -43,6 +43,12 @@ bool matmul_link_fits(int block_rows, int64_t blocks);
  * after (NULL: none), which is claimed and whose value is left to its readers; scaled: the launch's output. */
 void matmul_link(cuda_plan *p, cuda_launch *l, cuda_tensor *x, const cuda_node *norm, cuda_tensor *scaled, int64_t blocks);
 
+/* Called at the end of planning a gemv launch of weights a and b (b NULL: none), of one token or more: where it follows
+ * attention it will ask for weights ahead, of its own a and of the next such launch (kernels/gemv_ahead.cuh). */
+void matmul_ahead(cuda_plan *p, cuda_launch *l, int64_t tokens, cuda_tensor *a, cuda_tensor *b);
+/* Append " -DNAME=VALUE" to a launch's options. */
+void matmul_option(cuda_plan *p, cuda_launch *l, const char *name, int value);
+
 void matmul_gemv(cuda_plan *p, const matmul_group *g);
 void matmul_gemv_glu(cuda_plan *p, const gated_pair *g);
 void matmul_gemm(cuda_plan *p, const matmul_group *g);

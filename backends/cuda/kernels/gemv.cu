@@ -9,6 +9,7 @@
  *   BP_SPLIT     warps that share a row          BP_WARPS        warps a block
  *   BP_STEPS     times a block takes new rows    BP_ALIGNED      0: rows of floats that start anywhere
  *   BP_NORM, BP_SUM   not 0: see gemv_norm.cuh (one token, no experts; BP_SUM with one matrix and one step)
+ *   BP_AHEAD     1: asks for weights that come later, see gemv_ahead.cuh
  * Grid: x: for each matrix ceil(rows / rows a block), y: 1, or pairs of experts and tokens, z: ceil(tokens /
  * BP_TOKENS). */
 // options: -DBP_TYPE_A=2 -DBP_TYPE_B=2 -DBP_TYPE_C=2 -DBP_EXACT=0|1 -DBP_TOKENS=1|8 -DBP_GLU=0 -DBP_EXPERTS=0 -DBP_ROWS=2 -DBP_DEPTH=1 -DBP_SPLIT=2 -DBP_WARPS=8 -DBP_STEPS=1 -DBP_ALIGNED=1
@@ -32,6 +33,8 @@
 // options: -DBP_TYPE_A=12 -DBP_TYPE_B=12 -DBP_TYPE_C=12 -DBP_EXACT=0 -DBP_TOKENS=1 -DBP_GLU=0 -DBP_EXPERTS=0 -DBP_ROWS=2 -DBP_DEPTH=1 -DBP_SPLIT=2 -DBP_WARPS=8 -DBP_STEPS=1 -DBP_ALIGNED=1 -DBP_SUM=1
 // options: -DBP_TYPE_A=1 -DBP_TYPE_B=1 -DBP_TYPE_C=1 -DBP_EXACT=1 -DBP_TOKENS=1 -DBP_GLU=0|1 -DBP_EXPERTS=0 -DBP_ROWS=2 -DBP_DEPTH=1 -DBP_SPLIT=4 -DBP_WARPS=8 -DBP_STEPS=1 -DBP_ALIGNED=1 -DBP_NORM=2
 // options: -DBP_TYPE_A=1 -DBP_TYPE_B=1 -DBP_TYPE_C=1 -DBP_EXACT=1 -DBP_TOKENS=1 -DBP_GLU=0 -DBP_EXPERTS=0 -DBP_ROWS=2 -DBP_DEPTH=1 -DBP_SPLIT=4 -DBP_WARPS=8 -DBP_STEPS=1 -DBP_ALIGNED=1 -DBP_SUM=1
+// options: -DBP_TYPE_A=1 -DBP_TYPE_B=1 -DBP_TYPE_C=1 -DBP_EXACT=1 -DBP_TOKENS=1 -DBP_GLU=0 -DBP_EXPERTS=0 -DBP_ROWS=2 -DBP_DEPTH=1 -DBP_SPLIT=4 -DBP_WARPS=8 -DBP_STEPS=1 -DBP_ALIGNED=1 -DBP_SUM=1 -DBP_AHEAD=1
+// options: -DBP_TYPE_A=12 -DBP_TYPE_B=12 -DBP_TYPE_C=12 -DBP_EXACT=0 -DBP_TOKENS=1 -DBP_GLU=0 -DBP_EXPERTS=0 -DBP_ROWS=2 -DBP_DEPTH=1 -DBP_SPLIT=2 -DBP_WARPS=8 -DBP_STEPS=1 -DBP_ALIGNED=1 -DBP_AHEAD=1
 #include "activation.cuh"
 #include "gemv_source.cuh"
 #include "quantise_block.cuh"
@@ -41,6 +44,12 @@
 #endif
 #ifndef BP_SUM
 #define BP_SUM 0
+#endif
+#ifndef BP_AHEAD
+#define BP_AHEAD 0
+#endif
+#if BP_AHEAD
+#include "gemv_ahead.cuh"
 #endif
 #define LINKED (BP_NORM || BP_SUM)
 #if LINKED
@@ -309,7 +318,17 @@ extern "C" __global__ void BOUNDS
          , const float *squares, int n_squares, float eps, const float *residual, const float *norm_weight, float *sum,
          float *squares_out
 #endif
+#if BP_AHEAD
+         , int64_t own, const uint8_t *next_a, int64_t bytes_a, const uint8_t *next_b, int64_t bytes_b
+#endif
     ) {
+#if BP_AHEAD
+    if (threadIdx.x == 0) {
+        fetch_ahead(weight_a, own);
+        fetch_ahead(next_a, bytes_a);
+        fetch_ahead(next_b, bytes_b);
+    }
+#endif
 #if LINKED
     const norm_links links = { squares, n_squares, eps, residual, norm_weight, sum, squares_out };
 #else
