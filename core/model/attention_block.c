@@ -96,6 +96,7 @@ uint32_t bp_attention_block(const bp_model *m, bp_builder *b, const bp_graph_inp
     heads h = project(m, b, layer, x);
     uint32_t gate = a->gated ? part_of_heads(b, h.q, l->head_dim, l) : BP_NONE;
     if (a->gated) h.q = part_of_heads(b, h.q, 0, l);
+    if (a->gate_matrix) gate = bp_linear(m, b, layer, "attn_gate", x, m->hp.n_embd, l->n_head * l->head_dim_v, false);
     h = (heads){ clamp(b, h.q, a->clamp), clamp(b, h.k, a->clamp), clamp(b, h.v, a->clamp) };
     if (!a->qk_norm_late) norm_heads(m, b, layer, &h);
     if (l->rotated) {
@@ -116,6 +117,6 @@ uint32_t bp_attention_block(const bp_model *m, bp_builder *b, const bp_graph_inp
                                     .softcap = a->softcap,
                                     .alibi = a->alibi };
     uint32_t mixed = bp_attend(m, b, in, layer, h.q, h.k, h.v, p);
-    if (a->gated) mixed = bp_glu(b, gate, mixed, (bp_glu_params){ .f = BP_ACT_SIGMOID });
+    if (gate != BP_NONE) mixed = bp_glu(b, gate, mixed, (bp_glu_params){ .f = BP_ACT_SIGMOID });
     return bp_linear(m, b, layer, "attn_output", mixed, l->n_head * l->head_dim_v, m->hp.n_embd, a->output_bias);
 }

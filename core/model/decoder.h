@@ -45,6 +45,7 @@ typedef struct bp_attention_facts {
     bool v_norm; /* an RMS norm of every head of v, without weights */
     bool v_optional; /* where there is no attn_v, v is what attn_k makes, before its norm */
     bool gated; /* each head of attn_q is followed by a gate, whose sigmoid multiplies what the head answers */
+    bool gate_matrix; /* the same, but the gates are attn_gate of what attention reads */
     /* In layers without RoPE q is multiplied by 1 + scale * ln(1 + floor((position + 1) / length)); length 0: not. */
     float temperature_scale;
     int64_t temperature_length;

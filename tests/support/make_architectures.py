@@ -9,7 +9,7 @@ import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PAGE = os.path.join(ROOT, "docs", "architectures.md")
-TESTS = {"golden": "test_golden", "peer": "test_golden", "recurrent": "test_recurrent", "embed": "test_embed"}
+TESTS = {"golden": "test_golden", "peer": "test_golden", "recurrent": "test_recurrent", "embed": "test_embed", "peer_embed": "test_embed"}
 HEAD = """# Architectures
 Made by `tests/support/make_architectures.py BUILD`; do not edit. The names are those of the key `general.architecture`. What a graph is
 made of is said of the tiny models in `tests/fixtures`, whose logits (or embeddings) are compared with transformers or llama.cpp on the

@@ -1,6 +1,7 @@
 /* BERT and what came of it: encoders of whole texts, with norms after the residual. bert (and roberta, as bert) has learned
- * positions, nomic-bert RoPE and a gated feed-forward part, jina-bert-v2 ALiBi and a gated one.
- * Sources: Devlin et al. 2019; Liu et al. 2019; Nussbaum et al. 2024; Günther et al. 2023. */
+ * positions, nomic-bert RoPE and a gated feed-forward part, jina-bert-v2 ALiBi and a gated one, jina-bert-v3 RoPE, and
+ * nomic-bert-moe RoPE and experts in every second layer.
+ * Sources: Devlin et al. 2019; Liu et al. 2019; Nussbaum et al. 2024, 2025; Günther et al. 2023; Sturua et al. 2024. */
 #include "core/model/families.h"
 #include "core/model/model_blocks.h"
 
@@ -26,6 +27,19 @@ void bp_read_jina_bert_v2(bp_model *m) {
     d->attention.qk_norm_kind = BP_NORM_LAYER;
     d->attention.qk_norm_optional = true;
     d->ffn = bp_has_weight(m, 0, "ffn_gate.weight") ? BP_FFN_GATED : BP_FFN_FUSED; /* older files have the two apart */
+}
+
+void bp_read_jina_bert_v3(bp_model *m) {
+    bp_read_bert_like(m, BP_ROPE_HALVES);
+    m->decoder.attention.fused = true;
+    m->decoder.ffn = BP_FFN_PLAIN;
+}
+
+void bp_read_nomic_bert_moe(bp_model *m) {
+    bp_read_jina_bert_v3(m);
+    bp_need_int(m, "expert_count", 1, BP_MAX_EXPERTS);
+    bp_read_experts(m, m->hp.n_ff, BP_GATING_SOFTMAX, false);
+    m->decoder.experts.plain = true;
 }
 
 /* Whether there are token types: models without them have neither the tensor nor a number of them. */
