@@ -1,7 +1,10 @@
-"""compute-sanitizer over llm-plugin-check: all ops, in parallel processes that share the cases among them.
+"""compute-sanitizer over llm-plugin-check: all ops, in parallel processes that share the cases among them; then over some models,
+whose graphs have kernels that take several ops together.
 
 $SANITIZER: what to run, each TOOL or TOOL:N (at most N cases of each kind: op, types, tokens); default DEFAULT.
-$SANITIZER_SECONDS: a tool's time; parts that are not finished by then fail it. $SANITIZER_OP: this op alone."""
+$SANITIZER_SECONDS: a tool's time; parts that are not finished by then fail it. $SANITIZER_OP: this op alone.
+$SANITIZER_MODELS: names of tiny models, and smollm2 (where models/ has it); default MODELS; empty: none."""
+import glob
 import json
 import os
 import re
@@ -11,6 +14,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 DEFAULT = "memcheck racecheck:2 initcheck:2"
+MODELS = "llama llama4 gemma3 qwen3moe gpt_oss_mxfp4 deepseek3 smollm2"
 SUMMARY = re.compile(r"(?:ERROR SUMMARY: (\d+) errors|RACECHECK SUMMARY: (\d+) hazards)")
 
 
@@ -20,12 +24,12 @@ def find_tool():
 
 
 class Part:
-    """One process: a part of the cases under a tool."""
+    """One process under a tool: a part of the cases, or a model."""
 
     def __init__(self, here, command, name, words, until):
-        self.executed, self.passed, self.errors, self.trouble, start = 0, 0, 0, None, time.time()
+        self.executed, self.errors, self.trouble, start = 0, 0, None, time.time()
         log = os.path.join(here.out, f"sanitizer_{name}.log")
-        call = [*command, "--log-file", log, os.path.join(here.folder, "bin", "llm-plugin-check"), *words]
+        call = [*command, "--log-file", log, os.path.join(here.folder, "bin", words[0]), *words[1:]]
         left = until - start
         try:
             if left < 1:
@@ -44,9 +48,9 @@ class Part:
         except (OSError, ValueError):
             self.trouble = (done.stderr or done.stdout)[-150:].strip() or f"exit status {done.returncode}"
             return
-        self.executed, self.passed = report["executed"], report["passed"]
+        self.executed = report.get("executed", 1)
         self.errors = sum(int(errors or hazards) for errors, hazards in found)
-        if report["failed"]:
+        if report.get("failed"):
             self.trouble = report["failed"][0][:150]
         elif not found:
             self.trouble = "the tool gave no summary"
@@ -54,25 +58,63 @@ class Part:
             self.trouble = f"{self.errors} errors, exit status {done.returncode}: {os.path.basename(log)}"
 
 
-def run_tool(here, tool, what, config):
-    """One line: cases executed, errors, time."""
-    name, _, each = what.partition(":")
-    workers = min(16, os.cpu_count())
-    parts = 2 * workers
-    start = time.time()
-    until = start + float(os.environ.get("SANITIZER_SECONDS", "300"))
-    command = [tool, "--tool", name, "--error-exitcode", "9", "--print-limit", "5"]
-    words = [os.path.join(here.folder, "backends", "cuda.so"), "--json", "--config", config, *(["--each", each] if each else []),
-             *(["--op", os.environ["SANITIZER_OP"]] if "SANITIZER_OP" in os.environ else [])]
-    with ThreadPoolExecutor(workers) as pool:
-        done = list(pool.map(lambda k: Part(here, command, f"{name}_{k}", [*words, "--part", f"{k}/{parts}"], until), range(1, parts + 1)))
-    troubles = [f"part {k}: {part.trouble}" for k, part in enumerate(done, 1) if part.trouble]
-    executed = sum(part.executed for part in done)
-    chosen = f"at most {each} of each kind" if each else "all"
-    here.say("sanitizer " + name, executed > 0 and not troubles,
-             f"{executed} cases executed ({chosen}), {sum(part.errors for part in done)} errors, {parts - len(troubles)} of {parts} parts clean, "
-             f"slowest {max(part.seconds for part in done):.0f} s, in all {time.time() - start:.0f} s"
+def tool_command(tool, name):
+    return [tool, "--tool", name, "--error-exitcode", "9", "--print-limit", "5"]
+
+
+def until():
+    return time.time() + float(os.environ.get("SANITIZER_SECONDS", "300"))
+
+
+def report(here, what, parts, detail, start):
+    """One line. parts: name, Part."""
+    troubles = [f"{name}: {part.trouble}" for name, part in parts if part.trouble]
+    errors = sum(part.errors for _, part in parts)
+    here.say("sanitizer " + what, bool(parts) and not troubles,
+             f"{detail}, {errors} errors, {len(parts) - len(troubles)} of {len(parts)} processes clean, slowest "
+             f"{max((part.seconds for _, part in parts), default=0):.0f} s, in all {time.time() - start:.0f} s"
              + "".join(f"; {text}" for text in troubles[:4]))
+
+
+def run_cases(here, tool, what, config):
+    name, _, each = what.partition(":")
+    workers, start, end = min(16, os.cpu_count()), time.time(), until()
+    n = 2 * workers
+    words = ["llm-plugin-check", os.path.join(here.folder, "backends", "cuda.so"), "--json", "--config", config,
+             *(["--each", each] if each else []), *(["--op", os.environ["SANITIZER_OP"]] if "SANITIZER_OP" in os.environ else [])]
+    with ThreadPoolExecutor(workers) as pool:
+        parts = list(pool.map(lambda k: (f"part {k}", Part(here, tool_command(tool, name), f"{name}_{k}", [*words, "--part", f"{k}/{n}"], end)),
+                              range(1, n + 1)))
+    executed = sum(part.executed for _, part in parts)
+    report(here, name, parts, f"{executed} cases executed ({f'at most {each} of each kind' if each else 'all'})", start)
+
+
+def find_models(here):
+    for name in os.environ.get("SANITIZER_MODELS", MODELS).split():
+        tokens = os.path.join(here.folder, "golden", name + ".json")
+        files = glob.glob(os.path.join(here.folder, "models", "SmolLM2*.gguf")) if name == "smollm2" else [tokens[:-5] + ".gguf"]
+        if not files or not os.path.exists(files[0]) or not os.path.exists(tokens):
+            continue
+        with open(tokens, encoding="utf-8") as file:
+            wanted = json.load(file)
+        yield name, files[0], (wanted["prompts"][0] if name == "smollm2" else wanted["cases"][-1])["tokens"]
+
+
+def run_models(here, tool, what, config):
+    """A prompt, then tokens one by one; with the defaults."""
+    name, start, end = what.partition(":")[0], time.time(), until()
+    models = list(find_models(here))
+    if not models:
+        return
+
+    def one(model):
+        label, path, tokens = model
+        words = ["llm-logits", "--config", config, "-m", path, "--tokens", ",".join(map(str, tokens)), "--greedy", "4"]
+        return label, Part(here, tool_command(tool, name), f"{name}_{label}", words, end)
+
+    with ThreadPoolExecutor(min(16, os.cpu_count())) as pool:
+        parts = list(pool.map(one, models))
+    report(here, name + " models", parts, " ".join(label for label, _ in parts), start)
 
 
 def run(here, config):
@@ -81,4 +123,5 @@ def run(here, config):
         here.say("sanitizer", True, "skipped: compute-sanitizer is not installed")
         return
     for what in os.environ.get("SANITIZER", DEFAULT).split():
-        run_tool(here, tool, what, config)
+        run_cases(here, tool, what, config)
+        run_models(here, tool, what, config)
