@@ -45,6 +45,15 @@ static bool double_slots(bp_map *map) {
     return true;
 }
 
+bool bp_map_reserve(bp_map *map, size_t count) {
+    size_t n_slots = 64;
+    while (n_slots / 2 < count && n_slots < SIZE_MAX / 4 / sizeof *map->slots) n_slots *= 2;
+    if (map->n_slots) return true;
+    map->slots = calloc(n_slots, sizeof *map->slots);
+    map->n_slots = map->slots ? n_slots : 0;
+    return map->slots;
+}
+
 int bp_map_add(bp_map *map, const char *key, size_t n, uint32_t value) {
     if (n > UINT32_MAX) return BP_MAP_NO_MEMORY;
     if (map->count * 2 >= map->n_slots && !double_slots(map)) return BP_MAP_NO_MEMORY;

@@ -14,6 +14,8 @@ typedef struct bp_map {
 
 enum { BP_MAP_ADDED, BP_MAP_THERE, BP_MAP_NO_MEMORY };
 
+/* Make room for `count` keys in an empty map; false: out of memory. */
+bool bp_map_reserve(bp_map *map, size_t count);
 /* Add key -> value unless the key is there (then its value stays). */
 int bp_map_add(bp_map *map, const char *key, size_t n, uint32_t value);
 bool bp_map_find(const bp_map *map, const char *key, size_t n, uint32_t *value);

@@ -83,19 +83,56 @@ static bool find_early_pair(const void *self, const char *text, const bp_symbol 
     return find_pair(self, text, left, right, out) && out->order < t->spanning_rank;
 }
 
-/* Tokens of which one is not in the vocabulary can never be made, and their merge is left out. */
-bool bp_bpe_merge(bp_tokenizer *t, bp_gguf_string left, bp_gguf_string right, uint32_t rank, bp_text *room) {
-    uint32_t a, b, both;
+/* The byte that a token begins or ends with; -1 where that is no byte's character. */
+static int byte_at(bp_gguf_string token, bool last) {
+    size_t at = last ? token.size - 1 : 0;
+    while (at && last && ((unsigned char)token.data[at] & 0xC0) == 0x80) at--;
+    int length = token.size ? bp_utf8_length(token.data + at, token.size - at) : 0;
+    if (length == 1) return byte_of((unsigned char)token.data[at]);
+    return length == 2 ? byte_of(((uint32_t)token.data[at] & 0x1F) << 6 | ((uint32_t)token.data[at + 1] & 0x3F)) : -1;
+}
+
+/* What merges tell of the places where texts can be cut: which bytes meet in one, which is the first to join words, and
+ * whether those before use what it or those after it make. */
+static void note_cuts(bp_tokenizer *t, const bp_merge_slot *slot) {
+    uint32_t left_id = (uint32_t)(slot->pair >> 32), right_id = (uint32_t)slot->pair;
+    int left = byte_at(t->tokens[left_id], true), right = byte_at(t->tokens[right_id], false);
+    if (left >= 0 && right >= 0) {
+        size_t pair = (size_t)left << 8 | (size_t)right;
+        t->joined[pair >> 3] |= (uint8_t)(1 << (pair & 7));
+    }
+    if (right == ' ' && left != ' ') t->spanning_rank = BP_MIN(t->spanning_rank, slot->rank);
+    if (slot->rank < t->spanning_rank) t->used_early[left_id] = t->used_early[right_id] = true;
+    else t->mixed = t->mixed || t->used_early[slot->merged];
+}
+
+/* The token of the text left right. Often it is the one after that which the merge before made. */
+static bool find_merged(const bp_tokenizer *t, bp_gguf_string left, bp_gguf_string right, bp_text *room, uint32_t *id) {
+    uint32_t guess = t->last_merged + 1;
+    bool fits = !t->has_equals && !t->pipeline && guess < t->n && t->tokens[guess].size == left.size + right.size;
+    if (fits && !memcmp(t->tokens[guess].data, left.data, left.size) &&
+        !memcmp(t->tokens[guess].data + left.size, right.data, right.size)) {
+        *id = guess;
+        return true;
+    }
     bp_text_clear(room);
     bp_text_add(room, left.data, left.size);
     bp_text_add(room, right.data, right.size);
-    if (room->failed) return false;
-    if (!bp_model_find(t, bp_text_get(room), room->size, &both) ||
-        !bp_model_find(t, left.data, left.size, &a) || !bp_model_find(t, right.data, right.size, &b))
-        return true;
+    return !room->failed && bp_model_find(t, bp_text_get(room), room->size, id);
+}
+
+/* Tokens of which one is not in the vocabulary can never be made, and their merge is left out. */
+bool bp_bpe_merge(bp_tokenizer *t, bp_gguf_string left, bp_gguf_string right, uint32_t rank, bp_text *room) {
+    uint32_t a, b, both;
+    if (!find_merged(t, left, right, room, &both) || !bp_model_find(t, left.data, left.size, &a) ||
+        !bp_model_find(t, right.data, right.size, &b))
+        return !room->failed;
+    t->last_merged = both;
     uint64_t pair = (uint64_t)a << 32 | b;
     bp_merge_slot *slot = &t->merges[slot_at(t, pair)];
-    if (slot->pair == UINT64_MAX) *slot = (bp_merge_slot){ pair, rank, (int32_t)both };
+    if (slot->pair != UINT64_MAX) return true;
+    *slot = (bp_merge_slot){ pair, rank, (int32_t)both };
+    if (!is_raw(t)) note_cuts(t, slot);
     return true;
 }
 
@@ -112,9 +149,12 @@ bool bp_bpe_begin(bp_tokenizer *t, uint64_t n_merges) {
     uint64_t slots = 64;
     while (slots < n_merges * 2) slots *= 2;
     t->merges = bp_new_array(slots, sizeof *t->merges);
+    t->joined = bp_new_array((1 << 16) / 8, 1);
+    t->used_early = bp_new_array(t->n, sizeof *t->used_early);
+    t->spanning_rank = UINT32_MAX;
     t->merge_mask = slots - 1;
     for (uint64_t i = 0; t->merges && i < slots; i++) t->merges[i].pair = UINT64_MAX;
-    return t->merges;
+    return t->merges && t->joined && t->used_early;
 }
 
 static void find_bytes(bp_tokenizer *t) {
@@ -126,71 +166,23 @@ static void find_bytes(bp_tokenizer *t) {
     }
 }
 
-/* Does a space, as the vocabulary writes it, follow another character in the token? */
-static bool spans_words(bp_gguf_string token) {
-    bool in_word = false;
-    for (size_t i = 0; i < token.size; i++) {
-        bool space = i + 1 < token.size && !memcmp(token.data + i, "\xC4\xA0", 2);
-        if (space && in_word) return true;
-        in_word = !space;
-        i += space;
-    }
-    return false;
-}
-
-/* Which merges can be made word by word, before those across words? Those of lower rank than any across words, if they
- * use nothing that a merge of higher rank makes. */
-static bool find_spanning_rank(bp_tokenizer *t) {
-    uint32_t rank = UINT32_MAX;
-    for (uint64_t i = 0; i <= t->merge_mask; i++)
-        if (t->merges[i].pair != UINT64_MAX && spans_words(t->tokens[t->merges[i].merged]))
-            rank = BP_MIN(rank, t->merges[i].rank);
-    bool *late = bp_new_array(t->n, sizeof *late), apart = rank >= FEWEST_EARLY;
-    if (!late) return false;
-    for (uint64_t i = 0; i <= t->merge_mask; i++)
-        if (t->merges[i].pair != UINT64_MAX && t->merges[i].rank >= rank) late[t->merges[i].merged] = true;
-    for (uint64_t i = 0; apart && i <= t->merge_mask; i++)
-        apart = t->merges[i].pair == UINT64_MAX || t->merges[i].rank >= rank ||
-                !(late[t->merges[i].pair >> 32] || late[t->merges[i].pair & UINT32_MAX]);
-    t->spanning_rank = apart ? rank : 0;
-    free(late);
-    return true;
-}
-
 static inline bool is_joined(const bp_tokenizer *t, char left, char right) {
     size_t pair = (size_t)(unsigned char)left << 8 | (unsigned char)right;
     return t->joined[pair >> 3] >> (pair & 7) & 1;
 }
 
-/* The pairs of bytes that stand side by side in a token: between all others a text can be cut. */
-static bool find_joined(bp_tokenizer *t) {
-    bp_text token = { 0 };
-    t->joined = bp_new_array((1 << 16) / 8, 1);
-    for (uint64_t i = 0; t->joined && i <= t->merge_mask; i++) {
-        if (t->merges[i].pair == UINT64_MAX) continue;
-        bp_text_clear(&token);
-        bytes(t, t->merges[i].merged, &token);
-        for (size_t at = 1; at < token.size; at++) {
-            size_t pair = (size_t)(unsigned char)token.data[at - 1] << 8 | (unsigned char)token.data[at];
-            t->joined[pair >> 3] |= (uint8_t)(1 << (pair & 7));
-        }
-    }
-    bool ok = t->joined && !token.failed;
-    bp_text_free(&token);
-    return ok;
-}
-
-/* Where a text can be cut into parts that are encoded alone; bytes that are no tokens vanish, and what was apart meets. */
-static bool find_cuts(bp_tokenizer *t) {
-    for (unsigned byte = 0; byte < 256; byte++)
-        if (t->byte_ids[byte] < 0) return true;
-    return find_joined(t) && (t->flags & BP_SPLIT_WHOLE || find_spanning_rank(t));
-}
-
-bool bp_bpe_finish(bp_tokenizer *t) {
+/* Texts of bytes that are all tokens can be cut; others vanish, and what was apart meets. */
+void bp_bpe_finish(bp_tokenizer *t) {
+    bool all = !is_raw(t);
     if (is_raw(t)) bp_load_bytes(t);
     else find_bytes(t);
-    return is_raw(t) || find_cuts(t);
+    for (unsigned byte = 0; byte < 256; byte++) all = all && t->byte_ids[byte] >= 0;
+    free(t->used_early);
+    t->used_early = NULL;
+    if (!all || t->mixed || t->spanning_rank < FEWEST_EARLY || t->flags & BP_SPLIT_WHOLE) t->spanning_rank = 0;
+    if (all) return;
+    free(t->joined);
+    t->joined = NULL;
 }
 
 static bp_status load(bp_tokenizer *t, const bp_gguf *file, bp_error *error) {
@@ -204,8 +196,9 @@ static bp_status load(bp_tokenizer *t, const bp_gguf *file, bp_error *error) {
         if (!add_merge(t, key->strings[i], (uint32_t)i, &room))
             status = bp_fail(error, BP_E_INVALID, "%s: tokenizer.ggml.merges[%llu]: not two texts with a space between",
                              bp_gguf_path(file), (unsigned long long)i);
-    bool ok = !room.failed && (status != BP_OK || bp_bpe_finish(t));
+    bool ok = !room.failed;
     bp_text_free(&room);
+    bp_bpe_finish(t);
     return ok ? status : bp_fail(error, BP_E_NO_MEMORY, "tokenizer's merges: out of memory");
 }
 

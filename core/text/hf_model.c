@@ -35,7 +35,7 @@ static void read_merges(bp_hf *h) {
         else if (!bp_bpe_merge(h->t, left, right, (uint32_t)i, &room)) bp_hf_no_memory(h);
     }
     bp_text_free(&room);
-    if (h->status == BP_OK && !bp_bpe_finish(h->t)) bp_hf_no_memory(h);
+    if (h->status == BP_OK) bp_bpe_finish(h->t);
 }
 
 /* <0x00> to <0xFF> stand for bytes, or for nothing but themselves. */

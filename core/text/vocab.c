@@ -26,12 +26,14 @@ static bp_status load_tokens(bp_tokenizer *t, const bp_gguf *file, bp_error *err
         return bp_fail(error, BP_E_INVALID, "%s: tokenizer.ggml.tokens: no list of texts", bp_gguf_path(file));
     t->tokens = key->strings;
     t->n = (uint32_t)key->count;
+    if (!bp_map_reserve(&t->by_text, t->n)) return no_memory(file, error);
     for (uint32_t i = 0; i < t->n; i++) {
         bp_gguf_string token = t->tokens[i];
         if (token.size > UINT32_MAX)
             return bp_fail(error, BP_E_INVALID, "%s: tokenizer.ggml.tokens[%u]: too long", bp_gguf_path(file), i);
-        if (token.size && bp_map_add(&t->by_text, token.data, token.size, i) == BP_MAP_NO_MEMORY)
-            return no_memory(file, error);
+        int added = token.size ? bp_map_add(&t->by_text, token.data, token.size, i) : BP_MAP_ADDED;
+        if (added == BP_MAP_NO_MEMORY) return no_memory(file, error);
+        t->has_equals = t->has_equals || added == BP_MAP_THERE;
         t->longest = BP_MAX(t->longest, token.size);
     }
     return BP_OK;
@@ -268,6 +270,7 @@ void bp_tokenizer_free(bp_tokenizer *t) {
     bp_map_free(&t->by_text);
     free(t->merges);
     free(t->joined);
+    free(t->used_early);
     free(t->scores);
     free(t->ends);
     free(t->types);

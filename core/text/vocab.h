@@ -54,6 +54,7 @@ struct bp_tokenizer {
     double *scores; /* SPM, UGM */
     bp_map by_text;
     uint64_t longest; /* bytes of the longest token */
+    bool has_equals;  /* several tokens have one text */
     bp_tokens begin, end; /* what is put before and after a text */
     bool space_prefix;
     bool words_apart; /* no token goes on after a U+2581 that follows another character: words can be encoded alone */
@@ -64,6 +65,8 @@ struct bp_tokenizer {
     uint64_t merge_mask;
     uint8_t *joined; /* byte-level BPE: a bit for each pair of bytes that some merge joins; NULL: not known */
     uint32_t spanning_rank; /* BPE: merges of lower rank stay within words and can be made first; 0: not so */
+    uint32_t last_merged;    /* while merges are read: what the last one makes */
+    bool *used_early, mixed; /* while merges are read: parts of merges within words; later merges make some, too */
     bp_split *split;
     const char *pre; /* its name in pretokenizers.def; NULL: none */
     uint32_t flags; /* BP_SPLIT_* */
@@ -133,7 +136,7 @@ bp_status bp_specials_encode(const bp_tokenizer *t, const bp_prefixes *specials,
 /* BPE: make room for the merges; add them in their order (false: out of memory); find where texts can be cut. */
 bool bp_bpe_begin(bp_tokenizer *t, uint64_t n_merges);
 bool bp_bpe_merge(bp_tokenizer *t, bp_gguf_string left, bp_gguf_string right, uint32_t rank, bp_text *room);
-bool bp_bpe_finish(bp_tokenizer *t);
+void bp_bpe_finish(bp_tokenizer *t);
 /* UGM: index the tokens; false: out of memory. */
 bool bp_ugm_index(bp_tokenizer *t);
 /* Encode a piece that a pre-tokenizer gives: bytes, characters with U+2581 for spaces (two kinds), a word of BERT's. */

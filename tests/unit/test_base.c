@@ -71,9 +71,9 @@ static void json_text_is_escaped(void **state) {
     bp_text_free(&text);
 }
 
-static void a_map_keeps_the_first_value_of_a_key(void **state) {
-    (void)state;
+static void check_map(size_t reserved) {
     bp_map map = { 0 };
+    if (reserved) assert_true(bp_map_reserve(&map, reserved));
     char keys[2000][8];
     for (uint32_t i = 0; i < 2000; i++) {
         int n = snprintf(keys[i], sizeof keys[i], "k%u", i);
@@ -85,6 +85,13 @@ static void a_map_keeps_the_first_value_of_a_key(void **state) {
     assert_int_equal(value, 7);
     assert_false(bp_map_find(&map, "k2000", 5, &value));
     bp_map_free(&map);
+}
+
+static void a_map_keeps_the_first_value_of_a_key(void **state) {
+    (void)state;
+    check_map(0);
+    check_map(1024);
+    check_map(2000);
 }
 
 static void an_error_is_cut_between_characters(void **state) {
