@@ -141,6 +141,32 @@ static bp_status wanted_layers(const bp_config *config, int64_t n_layers, int64_
     return BP_OK;
 }
 
+/* The layer whose cache the node reads, where it reads one (layers may read that of a layer before them); else its own. */
+static int64_t layer_of_cache(const bp_graph *g, uint32_t node, int64_t own) {
+    const bp_node *n = bp_graph_node(g, node);
+    for (uint32_t k = 0; k < n->n_in; k++) {
+        if (n->in[k] == BP_NONE || bp_graph_value(g, n->in[k])->role != BP_ROLE_STATE) continue;
+        const int64_t named = layer_of_name(bp_graph_value(g, n->in[k])->name);
+        if (named >= 0) return named;
+    }
+    return own;
+}
+
+/* As many of the last layers, on_first of them at most, as no layer among them reads a cache of one before them. */
+static int64_t separable_layers(const bp_graph *g, const bp_placement *p, int64_t on_first) {
+    int64_t first = p->n_layers - on_first, before;
+    do {
+        before = first;
+        for (uint32_t i = 0; i < g->n_nodes; i++)
+            if (p->layer[i] >= first && p->layer[i] < p->n_layers && layer_of_cache(g, i, p->layer[i]) < first)
+                first = p->layer[i] + 1;
+    } while (first != before);
+    if (p->n_layers - first < on_first)
+        bp_log(BP_LOG_WARN, "%lld layers cannot be placed apart from those whose caches they read: %lld are", (long long)on_first,
+               (long long)(p->n_layers - first));
+    return p->n_layers - first;
+}
+
 /* Layers from p->first_layer on go to device 0, those before it in equal shares to the others. */
 static void split_layers(bp_placement *p, const bp_devices *devices, const bp_graph *g) {
     const int64_t before = p->first_layer, others = devices->count > 1 ? devices->count - 1 : 1;
@@ -159,7 +185,7 @@ static bp_status place_layers(bp_config *config, bp_devices *devices, const bp_g
             bp_log(BP_LOG_WARN, "%lld of %lld layers fit on backend %s; the others run on %s", (long long)on_first, (long long)p->n_layers,
                    devices->list[0].backend->name, devices->count > 1 ? devices->list[1].backend->name : "cpu");
     }
-    p->first_layer = p->n_layers - on_first;
+    p->first_layer = p->n_layers - (status ? 0 : separable_layers(g, p, on_first));
     if (!status && p->first_layer > 0 && devices->count == 1) status = open_next(config, devices, "cpu", error);
     if (!status) split_layers(p, devices, g);
     return status;
