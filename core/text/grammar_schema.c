@@ -78,6 +78,11 @@ bool bp_schema_only(const json_t *schema, const char *keyword) {
     return true;
 }
 
+bool bp_schema_is_note(const char *keyword) {
+    enum keyword_kind kind = kind_of_keyword(keyword);
+    return kind == NOTE || kind == UNKNOWN;
+}
+
 uint32_t bp_schema_count(bp_schema *s, const json_t *schema, const char *keyword, uint32_t otherwise) {
     const json_t *value = json_object_get(schema, keyword);
     if (!value) return otherwise;
@@ -190,13 +195,68 @@ static uint32_t constants(bp_schema *s, const json_t *schema) {
     return whole;
 }
 
+static bool limits(const json_t *schema, enum keyword_kind kind) {
+    const char *name;
+    const json_t *value;
+    json_object_foreach((json_t *)schema, name, value)
+        if (kind_of_keyword(name) == kind) return true;
+    return false;
+}
+
+/* Strings but for those of {"not": {"enum": […]}}. */
+static uint32_t strings_left(bp_schema *s, const json_t *schema) {
+    const json_t *list = json_object_get(json_object_get(schema, "not"), "enum"), *item;
+    const char **texts = bp_new_array(json_array_size(list) + 1, sizeof *texts);
+    size_t i, n = 0;
+    if (!texts) return bp_schema_fail(s, BP_E_NO_MEMORY, NULL, "out of memory");
+    json_array_foreach(list, i, item) if (json_is_string(item)) texts[n++] = json_string_value(item);
+    if (n && limits(schema, STRING))
+        bp_schema_fail(s, BP_E_UNSUPPORTED, "not", "of single texts beside other keywords for strings");
+    uint32_t made = n ? bp_schema_other_strings(s, texts, n) : bp_schema_string(s, schema);
+    free(texts);
+    return made;
+}
+
+/* {"not": {"enum": […]}} without its value at `at`, a number, which bounds on either side rule out. */
+static uint32_t beside_number(bp_schema *s, const json_t *schema, size_t at) {
+    json_t *copy = json_copy((json_t *)schema);
+    json_t *list = json_copy(json_object_get(json_object_get(schema, "not"), "enum"));
+    json_t *value = json_incref(json_array_get(list, at));
+    json_array_remove(list, at);
+    json_object_set_new(copy, "not", json_pack("{s:o}", "enum", list));
+    json_t *sides = json_pack("[{s:O}, {s:O}]", "exclusiveMaximum", value, "exclusiveMinimum", value);
+    json_object_set_new(copy, "anyOf", sides);
+    uint32_t made = bp_schema_value(s, copy);
+    json_decref(value);
+    json_decref(copy);
+    return made;
+}
+
+/* Kinds without those of which a value is ruled out that is neither a text nor a number. */
+static int kinds_left(bp_schema *s, const json_t *schema, int kinds) {
+    const json_t *item;
+    size_t i;
+    json_array_foreach(json_object_get(json_object_get(schema, "not"), "enum"), i, item) {
+        int kind = bp_json_kind_of(item);
+        if (kind & (BP_JSON_STRING | BP_JSON_INTEGER | BP_JSON_NUMBER)) continue;
+        if (kind == BP_JSON_NULL || !(kinds & kind) || !json_object_get(schema, "type")) kinds &= ~kind;
+        else bp_schema_fail(s, BP_E_UNSUPPORTED, "not", "of single values, where the others are not listed");
+    }
+    return kinds;
+}
+
 static uint32_t by_type(bp_schema *s, const json_t *schema) {
-    int kinds = bp_schema_kinds(s, schema);
-    if (kinds == BP_JSON_ALL && kinds_spoken_of(schema) == BP_JSON_ALL) return bp_schema_common(s, "value");
+    int kinds = kinds_left(s, schema, bp_schema_kinds(s, schema));
+    const json_t *no = json_object_get(json_object_get(schema, "not"), "enum"), *item;
+    bool any = kinds == BP_JSON_ALL && kinds_spoken_of(schema) == BP_JSON_ALL;
+    if (any && !json_array_size(no)) return bp_schema_common(s, "value");
+    size_t i;
+    if (kinds & (BP_JSON_NUMBER | BP_JSON_INTEGER))
+        json_array_foreach(no, i, item) if (json_is_number(item)) return beside_number(s, schema, i);
     uint32_t whole = bp_expr_new(s->r, BP_X_CHOICE);
     if (kinds & BP_JSON_OBJECT) bp_expr_add(s->r, whole, bp_schema_object(s, schema));
     if (kinds & BP_JSON_ARRAY) bp_expr_add(s->r, whole, bp_schema_array(s, schema));
-    if (kinds & BP_JSON_STRING) bp_expr_add(s->r, whole, bp_schema_string(s, schema));
+    if (kinds & BP_JSON_STRING) bp_expr_add(s->r, whole, strings_left(s, schema));
     if (kinds & (BP_JSON_NUMBER | BP_JSON_INTEGER))
         bp_expr_add(s->r, whole, bp_schema_number(s, schema, !(kinds & BP_JSON_NUMBER)));
     if (kinds & BP_JSON_BOOLEAN) {
@@ -321,6 +381,13 @@ static void check_keywords(bp_schema *s, const json_t *schema) {
 
 static uint32_t of_object(bp_schema *s, const json_t *schema) {
     const json_t *ref = json_object_get(schema, "$ref");
+    json_t *expanded = bp_schema_expand(s, schema, BP_LATE_ALONE);
+    if (expanded != schema) {
+        uint32_t made = expanded ? bp_schema_value(s, expanded) : 0;
+        json_decref(expanded);
+        return made;
+    }
+    json_decref(expanded);
     check_keywords(s, schema);
     if (s->r->status) return 0;
     if (json_is_string(ref)) return reference_and_more(s, schema, json_string_value(ref));
@@ -356,6 +423,7 @@ bp_status bp_grammar_json_schema(const char *text, size_t n, bool whitespace, co
         rules.status ? NULL : json_loadb(text, n, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &at);
     if (!root) bp_rules_fail(&rules, BP_E_INVALID, "JSON schema, line %d, column %d: %s", at.line, at.column, at.text);
     s.root = root;
+    bp_schema_find_late(&s, root, 0);
     uint32_t rule = bp_rule_new(&rules, "the schema");
     uint32_t expr = bp_schema_value(&s, root);
     if (!rules.status) expr = BP_SEQUENCE(&rules, bp_schema_space(&s), expr, bp_schema_space(&s));

@@ -25,6 +25,7 @@ typedef struct bp_schema {
     bp_text path; /* JSON pointer of the schema at work */
     int depth;
     size_t work;
+    bool late_items, late; /* unevaluatedItems, or one of the two, stands somewhere in root */
 } bp_schema;
 
 /* Say an error at the schema at work, or at its keyword (NULL: none). Returns 0. */
@@ -59,6 +60,20 @@ uint32_t bp_schema_count(bp_schema *s, const json_t *schema, const char *keyword
 const json_t *bp_schema_target(bp_schema *s, const char *ref);
 /* A new schema that allows what both allow; NULL after an error. Free with json_decref. */
 json_t *bp_schema_merge(bp_schema *s, const json_t *a, const json_t *b);
+/* Look where the root speaks of what is unevaluated. */
+void bp_schema_find_late(bp_schema *s, const json_t *at, int depth);
+/* The schema without not (but of values: {"enum": […]}), if, contains, dependent… and unevaluated…, which others say;
+ * NULL after an error. A new reference. unevaluated… wait until nothing else speaks of the same value. */
+enum bp_schema_late {
+    BP_LATE_STAYS, /* more of this schema will be merged with it */
+    BP_LATE_ALONE, /* said by others unless allOf and the like stand beside it */
+    BP_LATE_WHOLE  /* must be said by others now: what will be merged with it is another schema */
+};
+json_t *bp_schema_expand(bp_schema *s, const json_t *schema, enum bp_schema_late late);
+bool bp_schema_only_values(const json_t *schema); /* it has an enum or a const, and nothing else */
+bool bp_schema_is_note(const char *keyword);
+/* Texts of strings but for n of them, sorted; those are not empty at all. */
+uint32_t bp_schema_other_strings(bp_schema *s, const char **texts, size_t n);
 /* {"allOf": [a, b]}, or one of them where that says the same. */
 json_t *bp_schema_both(const json_t *a, const json_t *b);
 /* Whether texts made for a can never fit b; to tell the branches of oneOf apart. */

@@ -1,6 +1,7 @@
 /* Arrays: prefixItems and items (or, as older drafts say it, items and additionalItems), minItems, maxItems. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/base/size.h"
 #include "core/text/grammar_schema.h"
@@ -73,15 +74,84 @@ static void read_items(array *a, const json_t *schema, const json_t *any) {
         bp_schema_fail(a->s, BP_E_INVALID, "prefixItems", "should be an array of schemas");
 }
 
+/* ---- uniqueItems: of a list of values, each at most once, in the order of the list ---- */
+
+static bool plain_value(const json_t *value) {
+    return json_is_string(value) || json_is_integer(value) || json_is_boolean(value) || json_is_null(value);
+}
+
+/* The values that the items may have: a new array; NULL: they are not listed. */
+static json_t *item_values(bp_schema *s, const json_t *items) {
+    enum { MOST = 64 };
+    const json_t *only = json_object_get(items, "const"), *list = json_object_get(items, "enum"), *value;
+    const char *type = json_string_value(json_object_get(items, "type"));
+    json_t *given = only ? json_pack("[O]", only) : json_is_array(list) ? json_incref((json_t *)list) : NULL;
+    json_t *out = json_array();
+    bool sure = true;
+    size_t i, k;
+    if (!given && type && !strcmp(type, "boolean")) given = json_pack("[b, b]", 0, 1);
+    json_array_foreach(given, i, value) {
+        bool there = !bp_schema_allows(s, items, value, &sure);
+        for (k = 0; k < json_array_size(out); k++) there = there || json_equal(json_array_get(out, k), value);
+        sure = sure && plain_value(value);
+        if (!there) json_array_append(out, (json_t *)value);
+    }
+    bool good = given && sure && json_array_size(out) <= MOST;
+    json_decref(given);
+    if (good) return out;
+    json_decref(out);
+    return NULL;
+}
+
+static uint32_t constant(bp_schema *s, const json_t *value) {
+    json_t *schema = json_pack("{s:O}", "const", value);
+    uint32_t made = bp_schema_value(s, schema);
+    json_decref(schema);
+    return made;
+}
+
+/* A rule for each value that is next and each number of values so far. */
+static uint32_t unique(array *a, const json_t *values) {
+    bp_rules *r = a->s->r;
+    uint32_t n = (uint32_t)json_array_size(values), first = bp_rule_new(r, "unique items");
+    for (uint32_t i = 1; i < (n + 1) * (n + 1); i++) bp_rule_new(r, "unique items");
+    for (uint32_t at = 0; at <= n && !r->status; at++) {
+        for (uint32_t count = 0; count <= n && !r->status; count++) {
+            uint32_t expr = bp_expr_new(r, BP_X_CHOICE);
+            r->rules[first + at * (n + 1) + count].expr = expr;
+            if (count > at) continue; /* never reached */
+            if (at == n && count >= a->least) bp_expr_add(r, expr, bp_expr_new(r, BP_X_SEQUENCE));
+            if (at < n) bp_expr_add(r, expr, bp_expr_rule(r, first + (at + 1) * (n + 1) + count));
+            if (at < n && count < a->most) {
+                uint32_t comma = count ? bp_schema_token(a->s, ",") : bp_expr_new(r, BP_X_SEQUENCE);
+                uint32_t value = constant(a->s, json_array_get(values, at));
+                bp_expr_add(r, expr, BP_SEQUENCE(r, comma, value, bp_schema_space(a->s),
+                                                 bp_expr_rule(r, first + (at + 1) * (n + 1) + count + 1)));
+            }
+        }
+    }
+    return bp_expr_rule(r, first);
+}
+
+static uint32_t unique_items(array *a) {
+    bp_schema *s = a->s;
+    json_t *values = a->prefix ? NULL : item_values(s, a->rest);
+    if (!values)
+        return bp_schema_fail(s, BP_E_UNSUPPORTED, "uniqueItems",
+                              "a grammar cannot compare items with each other: let items list its values (enum)");
+    uint32_t made = unique(a, values);
+    json_decref(values);
+    return BP_SEQUENCE(s->r, bp_schema_token(s, "["), made, bp_expr_text(s->r, "]"));
+}
+
 uint32_t bp_schema_array(bp_schema *s, const json_t *schema) {
     array a = { .s = s };
     json_t *any = json_true();
     read_items(&a, schema, any);
     a.least = bp_schema_count(s, schema, "minItems", 0);
     a.most = bp_schema_count(s, schema, "maxItems", BP_REPEAT_NO_END);
-    if (json_is_true(json_object_get(schema, "uniqueItems")) && a.most > 1)
-        return bp_schema_fail(s, BP_E_UNSUPPORTED, "uniqueItems", "a grammar cannot compare items with each other");
     if (s->r->status) return 0;
     if (a.most < a.least) return bp_expr_new(s->r, BP_X_CHOICE);
+    if (json_is_true(json_object_get(schema, "uniqueItems")) && a.most > 1) return unique_items(&a);
     return BP_SEQUENCE(s->r, bp_schema_token(s, "["), elements(&a), bp_expr_text(s->r, "]"));
 }

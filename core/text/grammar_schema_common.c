@@ -92,6 +92,7 @@ static const json_t *by_anchor(bp_schema *s, const json_t *at, const char *name,
     if (json_is_array(at)) json_array_foreach(at, i, part) if (!found) found = by_anchor(s, part, name, depth + 1);
     if (!json_is_object(at)) return found;
     const char *anchor = json_string_value(json_object_get(at, "$anchor"));
+    if (!anchor) anchor = json_string_value(json_object_get(at, "$dynamicAnchor"));
     if (anchor && !strcmp(anchor, name)) return at;
     json_object_foreach((json_t *)at, key, part) {
         bool values = !strcmp(key, "enum") && json_is_array(part); /* no schemas */
@@ -155,11 +156,18 @@ static bool has_more(const json_t *schema, int kind) {
         { BP_JSON_ARRAY, "prefixItems" },
         { BP_JSON_ARRAY, "additionalItems" },
         { BP_JSON_ARRAY, "uniqueItems" },
+        { BP_JSON_ARRAY, "contains" },
+        { BP_JSON_ARRAY, "unevaluatedItems" },
         { BP_JSON_OBJECT, "properties" },
         { BP_JSON_OBJECT, "required" },
         { BP_JSON_OBJECT, "additionalProperties" },
         { BP_JSON_OBJECT, "patternProperties" },
         { BP_JSON_OBJECT, "propertyNames" },
+        { BP_JSON_OBJECT, "dependencies" },
+        { BP_JSON_OBJECT, "dependentRequired" },
+        { BP_JSON_OBJECT, "dependentSchemas" },
+        { BP_JSON_OBJECT, "unevaluatedProperties" },
+        { BP_JSON_ALL | BP_JSON_INTEGER, "if" },
     };
     for (size_t i = 0; i < BP_COUNT(more); i++)
         if (more[i].kind & kind && json_object_get(schema, more[i].name)) return true;
@@ -172,7 +180,9 @@ bool bp_schema_allows(bp_schema *s, const json_t *schema, const json_t *value, b
     int kinds = json_object_get(schema, "type") ? bp_schema_kinds(s, schema) : BP_JSON_ALL;
     if (kinds & BP_JSON_NUMBER) kinds |= BP_JSON_INTEGER;
     if (!(kinds & kind) || (only && !json_equal(only, value)) || (list && !in_list(list, value))) return false;
-    if (has_more(schema, kind)) *sure = false;
+    const json_t *no = json_object_get(schema, "not");
+    if (bp_schema_only_values(no) && in_list(json_object_get(no, "enum"), value)) return false;
+    if (has_more(schema, kind) || (no && !bp_schema_only_values(no))) *sure = false;
     if (kind & (BP_JSON_INTEGER | BP_JSON_NUMBER)) return number_fits(schema, json_number_value(value));
     if (kind == BP_JSON_STRING)
         return within(schema, "minLength", "maxLength",

@@ -104,6 +104,14 @@ static void second_choice(merging *m) {
     put(m, "allOf", list);
 }
 
+/* {"enum": […]} both times: none of either. */
+static void no_values(merging *m) {
+    json_t *list = json_copy(json_object_get(m->x, "enum"));
+    bp_schema_work(m->s, json_array_size(list));
+    json_array_extend(list, json_object_get(m->y, "enum"));
+    put(m, "not", json_pack("{s:o}", "enum", list));
+}
+
 static void multiples(merging *m) {
     json_int_t x = json_integer_value(m->x), y = json_integer_value(m->y), a = x, b = y;
     if (json_equal(m->x, m->y)) return;
@@ -145,6 +153,9 @@ static void combine(merging *m) {
         { "minProperties", greater },
         { "maxProperties", lesser },
         { "multipleOf", multiples },
+        { "not", no_values },
+        { "unevaluatedProperties", refuse },
+        { "unevaluatedItems", refuse },
         { "pattern", same_or_refuse },
         { "format", same_or_refuse },
         { "uniqueItems", either },
@@ -261,6 +272,12 @@ json_t *bp_schema_merge(bp_schema *s, const json_t *a, const json_t *b) {
                               BP_SCHEMA_MAX_DEPTH),
                NULL;
     json_t *x = followed(s, a), *y = x ? followed(s, b) : NULL, *made = NULL;
+    json_t *first = x ? bp_schema_expand(s, x, BP_LATE_STAYS) : NULL;
+    json_t *whole = x && y ? bp_schema_expand(s, y, BP_LATE_WHOLE) : NULL;
+    json_decref(x);
+    json_decref(y);
+    x = first;
+    y = whole;
     if (x && y) made = json_is_object(x) && json_is_object(y) ? merge_objects(s, x, y) : bp_schema_both(x, y);
     json_decref(x);
     json_decref(y);
@@ -310,7 +327,8 @@ static bool needs(const json_t *schema, const char *name) {
 static bool objects_apart(bp_schema *s, const json_t *a, const json_t *b) {
     const json_t *mine = json_object_get(a, "properties"), *theirs = json_object_get(b, "properties"), *item, *value;
     const json_t *more = json_object_get(a, "additionalProperties");
-    bool closed = mine && (!more || json_is_false(more)) && !json_object_get(a, "patternProperties");
+    bool closed = mine && (!more || json_is_false(more)) && !json_object_get(a, "patternProperties") &&
+                  !json_object_get(a, "unevaluatedProperties");
     const char *name;
     size_t i;
     json_array_foreach(json_object_get(b, "required"), i, item) {

@@ -121,6 +121,18 @@ static uint32_t other_names(bp_schema *s, const char **names, size_t n, size_t a
 
 static int by_text(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
 
+uint32_t bp_schema_other_strings(bp_schema *s, const char **texts, size_t n) {
+    enum { LONGEST = 256 /* bytes: bounds the depth */ };
+    size_t kept = 0;
+    qsort(texts, n, sizeof *texts, by_text);
+    for (size_t i = 0; i < n; i++) {
+        if (strlen(texts[i]) > LONGEST)
+            return bp_schema_fail(s, BP_E_UNSUPPORTED, "not", "a text of more than %d bytes", LONGEST);
+        if (!i || strcmp(texts[i], texts[i - 1])) texts[kept++] = texts[i];
+    }
+    return BP_SEQUENCE(s->r, bp_expr_text(s->r, "\""), other_names(s, texts, kept, 0));
+}
+
 static uint32_t additional_name(object *o) {
     enum { LONGEST = 256 /* bytes of a property's name where additional ones are allowed: bounds the depth */ };
     bp_schema *s = o->s;

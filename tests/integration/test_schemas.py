@@ -254,21 +254,72 @@ def check_schemas(schemas, walks, *words):
     check("most walks come to an end", ended > 0.7 * walks * len(schemas), f"{ended}")
 
 
+def conditional():
+    """Keywords that are said by others: not, if, contains, dependent…, unevaluated…, uniqueItems."""
+    small, word, base = {"type": "integer", "minimum": 0, "maximum": 5}, {"type": "string", "maxLength": 3}, {"a": {"enum": ["x", "y", "z"]}, "b": {"type": "integer", "maximum": 9}}
+    record = {"type": "object", "properties": base}
+    for no in [{"type": "string"}, {"type": ["integer", "null"]}, {"required": ["a"]}, {"required": ["a", "b"]}, {"properties": {"a": {"const": "x"}}}, {"enum": ["x", 1]},
+               {"properties": {"a": {"enum": ["x", "y"]}}, "required": ["a"]}, {"anyOf": [{"required": ["a"]}, {"type": "array"}]}, {"not": {"required": ["b"]}}, False]:
+        yield {"not": no}
+        yield {**record, "not": no}
+        yield {"anyOf": [record, small, {"type": "null"}], "not": no}
+        yield {"allOf": [{"not": no}, {"not": {"type": "boolean"}}, record]}
+    yield {**small, "not": {"minimum": 3}}
+    yield {**small, "not": {"exclusiveMaximum": 3}}
+    yield {"enum": [1, 2, "a", "b", None], "not": {"enum": [2, "b"]}}
+    yield {"enum": ["a", "abc", "abcd"], "not": {"minLength": 4}}
+    yield {**word, "not": {"maxLength": 1}}
+    yield {"type": "integer", "not": {"enum": [3, 5, 5.5]}}
+    yield {"type": "number", "minimum": 0, "not": {"const": 0}}
+    yield {"type": "string", "not": {"enum": ["a", "", "ab", "\u00e9"]}}
+    yield {"type": ["string", "integer"], "not": {"enum": ["a", 1]}}
+    for test in [{"properties": {"a": {"const": "x"}}}, {"properties": {"a": {"enum": ["x", "y"]}}, "required": ["a"]}, {"required": ["a"]}, {"not": {"required": ["a"]}}, True, False]:
+        for then, otherwise in [({"required": ["b"]}, {"properties": {"b": False}}), (None, {"required": ["b"]}), ({"properties": {"b": {"minimum": 7}}}, None)]:
+            yield {**record, "if": test, **({"then": then} if then else {}), **({"else": otherwise} if otherwise else {})}
+    yield {"type": ["integer", "string"], "if": {"type": "integer"}, "then": {"minimum": 3, "maximum": 4}, "else": {"maxLength": 2}}
+    yield {"if": {"type": "string"}, "then": {"maxLength": 1}}
+    for many in [{}, {"minContains": 2}, {"maxContains": 2}, {"minContains": 0}, {"minContains": 2, "maxContains": 3}]:
+        yield {"type": "array", "contains": small, **many}
+        yield {"type": "array", "items": {"type": "integer", "maximum": 20}, "contains": {"multipleOf": 3}, "maxItems": 4, **many}
+    yield {"prefixItems": [word, True], "items": small, "contains": {"minLength": 2}}
+    for dependent in [{"dependentRequired": {"a": ["b"]}}, {"dependentRequired": {"a": ["b"], "b": ["a"]}}, {"dependentSchemas": {"a": {"properties": {"b": {"minimum": 8}}}}},
+                      {"dependencies": {"a": ["b"]}}, {"dependencies": {"b": {"required": ["a"]}}}, {"dependentRequired": {"a": []}}, {"dependentSchemas": {"a": False}}]:
+        yield {**record, **dependent}
+        yield {**dependent, "maxProperties": 2}
+    for late in [False, True, {"type": "null"}]:
+        yield {**record, "unevaluatedProperties": late}
+        yield {"type": "object", "allOf": [record, {"properties": {"c": small}, "required": ["c"]}], "unevaluatedProperties": late}
+        yield {"type": "object", "anyOf": [{"properties": {"c": small}, "required": ["c"]}, {"properties": {"d": word}}], "properties": base, "unevaluatedProperties": late}
+        yield {"$ref": "#/$defs/r", "$defs": {"r": record}, "properties": {"c": small}, "unevaluatedProperties": late}
+        yield {"allOf": [{"properties": {"c": small}}, {"properties": {"d": word}, "unevaluatedProperties": late}]}
+        yield {**record, "if": {"required": ["a"]}, "then": {"properties": {"c": small}}, "unevaluatedProperties": late}
+        yield {"prefixItems": [small, word], "unevaluatedItems": late}
+        yield {"allOf": [{"prefixItems": [small]}, {"prefixItems": [True, word]}], "unevaluatedItems": late, "maxItems": 4}
+    for values in [["a", "b", "c"], [1, "1", None, True], ["a"], ["a", "b", "a"]]:
+        for size in [{}, {"minItems": 2}, {"maxItems": 2}, {"minItems": 1, "maxItems": 1}]:
+            if len(values) >= size.get("minItems", 0):
+                yield {"type": "array", "items": {"enum": values}, "uniqueItems": True, **size}
+    yield {"type": "array", "items": {"type": "boolean"}, "uniqueItems": True}
+    yield {"type": "array", "items": {"$dynamicRef": "#x"}, "maxItems": 3, "$defs": {"x": {"$dynamicAnchor": "x", "type": "boolean"}}}
+
+
 def check_refusals():
     """What cannot be held to is said, with the place."""
-    cases = [({"not": {}}, "#/not"), ({"properties": {"a": {"if": True}}}, "#/properties/a/if"), ({"type": "array", "uniqueItems": True}, "#/uniqueItems"),
+    cases = [({"not": {}}, "no text that ends"), ({"not": {"pattern": "a"}}, "#/not"), ({"properties": {"a": {"not": {"oneOf": [{}]}}}}, "#/properties/a/not"),
+             ({"type": "string", "maxLength": 3, "not": {"const": "a"}}, "#/not"), ({"type": "array", "not": {"const": []}}, "#/not"), ({"properties": {"a": {"if": {"pattern": "a"}, "then": {"maxLength": 3}}}}, "#/properties/a/if"),
+             ({"type": "array", "uniqueItems": True}, "#/uniqueItems"), ({"items": {"enum": [1, 1.0]}, "uniqueItems": True}, "#/uniqueItems"),
+             ({"items": {"contains": {}, "maxContains": 0}}, "#/items/contains"), ({"contains": {}, "items": [{}]}, "#/contains"),
+             ({"allOf": [{"unevaluatedProperties": False, "anyOf": [{}]}]}, "unevaluatedProperties"), ({"dependencies": {"a": 3}}, "should be a schema or an array of names"),
+             ({"$dynamicRef": "#x", "$defs": {"a": {"$dynamicAnchor": "x"}, "b": {"$dynamicAnchor": "x"}}}, "#/$dynamicRef"),
+             ({"properties": {"a": {"items": {"$dynamicRef": "#x"}}}}, "#/properties/a/items/$dynamicRef"), ({"$recursiveRef": "#"}, "#/$recursiveRef"),
              ({"type": "string", "pattern": "(?=a)"}, "lookahead"), ({"type": "string", "pattern": "(a)\\1"}, "references to groups"),
              ({"type": "string", "pattern": "\\bx"}, "word boundaries"), ({"$ref": "other.json"}, "#/$ref"), ({"$ref": "#/nowhere"}, "#/nowhere"),
-             ({"items": {"contains": {}}}, "#/items/contains"), ({"oneOf": [{"type": "integer"}, {"minimum": 2}]}, "#/oneOf"),
+             ({"oneOf": [{"type": "integer"}, {"minimum": 2}]}, "#/oneOf"),
              ({"type": "strin"}, "#/type"), ({"properties": {"a/b": {"type": "string", "minLength": -1}}}, "#/properties/a~1b/minLength"),
-             ({"dependentRequired": {}}, "#/dependentRequired"), ({"type": "string", "format": "idn-email"}, "#/format"), ({"$ref": "#"}, "$ref #"),
+             ({"type": "string", "format": "idn-email"}, "#/format"), ({"$ref": "#"}, "$ref #"),
              ({"type": "object", "properties": {"a": {"$ref": "#"}}, "required": ["a"]}, "no text that ends"), ({"allOf": [{"pattern": "a"}, {"pattern": "b"}]}, "#/pattern"),
-             ({"patternProperties": {"a": {}, "b": {}}}, "#/patternProperties"), ({"anyOf": []}, "#/anyOf"), ({"unevaluatedProperties": False}, "#/unevaluatedProperties"),
-             ({"type": "integer", "multipleOf": 0}, "#/multipleOf"), (3, "a schema is an object"), ({"minProperties": 5}, "#/minProperties"),
-             ({"properties": {"a": {"items": {"$dynamicRef": "#x"}}}}, "#/properties/a/items/$dynamicRef"), ({"$recursiveRef": "#"}, "#/$recursiveRef"),
-             ({"dependentSchemas": {}}, "#/dependentSchemas"), ({"dependencies": {}}, "#/dependencies"), ({"unevaluatedItems": False}, "#/unevaluatedItems"),
-             ({"anyOf": [{"not": {}}]}, "#/anyOf/0/not"), ({"allOf": [{"contains": {}}]}, "contains"), ({"$defs": {"a": {"not": {}}}, "$ref": "#/$defs/a"}, "#/$defs/a/not"),
-             ({"if": {"type": "null"}, "then": False}, "#/if")]
+             ({"patternProperties": {"a": {}, "b": {}}}, "#/patternProperties"), ({"anyOf": []}, "#/anyOf"),
+             ({"type": "integer", "multipleOf": 0}, "#/multipleOf"), (3, "a schema is an object"), ({"minProperties": 5}, "#/minProperties")]
     answers = ask([{"schema": json.dumps(schema)} for schema, _ in cases] + [{"schema": "{"}, {"schema": ""}], "grammar_probe")
     for (schema, words), answer in zip(cases, answers):
         check(f"refused: {dump(schema)}", words in answer.get("error", ""), str(answer)[:300])
@@ -333,13 +384,13 @@ def check_command():
     check("--grammar", done.stdout == " Paris\n", done.stdout + done.stderr)
     done = command("llm-run", "-m", SMOLLM2, "-p", "2 + 2 =", "-n", 8, "--regex", " ?[0-9]{1,2}")
     check("--regex", re.fullmatch(" ?[0-9]{1,2}\n", done.stdout), done.stdout + done.stderr)
-    done = command("llm-run", "-m", SMOLLM2, "-p", "x", "--json-schema", '{"type":"object","not":{}}')
-    check("an error names the place", done.returncode == 1 and "json_schema: JSON schema, #/not" in done.stderr, done.stderr)
+    done = command("llm-run", "-m", SMOLLM2, "-p", "x", "--json-schema", '{"oneOf":[{},{}]}')
+    check("an error names the place", done.returncode == 1 and "json_schema: JSON schema, #/oneOf" in done.stderr, done.stderr)
     done = command("llm-run", "-m", SMOLLM2, "-p", "x", "--json-schema", "{}", "--regex", "a")
     check("one of them", done.returncode == 1 and "one of them" in done.stderr, done.stderr)
 
 
-SCHEMAS = [*numbers(), *strings(), *values(), *arrays(), *objects(), *combined(), *(composed(3) for _ in range(150))]
+SCHEMAS = [*numbers(), *strings(), *values(), *arrays(), *objects(), *combined(), *conditional(), *(composed(3) for _ in range(150))]
 check("at least 300 schemas", len(SCHEMAS) >= 300)
 check_schemas(SCHEMAS, 4, "grammar_probe")
 check_refusals()
