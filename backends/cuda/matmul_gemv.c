@@ -119,7 +119,8 @@ void matmul_gemv_glu(cuda_plan *p, const gated_pair *g) {
     const uint32_t type[3] = { w->type, w->type, w->type };
     const bool experts = n->op == BP_OP_MATMUL_EXPERTS;
     const uint32_t tokens = experts ? 1 : most_tokens(cuda_rows(n->in[1]));
-    const gemv_form f = gemv_form_of(w->type, w->n[0], w->n[1], cuda_plan_deterministic(p) ? 1 : tokens, true);
+    gemv_form f = gemv_form_of(w->type, w->n[0], w->n[1], cuda_plan_deterministic(p) ? 1 : tokens, true);
+    if (experts && cuda_has_planes(w->type)) f = (gemv_form){ 4, 1, 1, 16, 1 }; /* few blocks: all of their rows at once */
     cuda_launch *l = begin(p, n, true, type, tokens, f);
     const int bias = experts ? 3 : 2, per = gemv_block_rows(f, true);
     l->n_nodes = 3;
@@ -175,7 +176,7 @@ void cuda_plan_experts(cuda_plan *p, const cuda_node *n) {
     if (matmul_experts(p, n)) return;
     gated_pair gated = matmul_gated(p, n);
     if (!gated.glu) {
-        plan_pairs(p, n);
+        if (!matmul_experts_sum(p, n)) plan_pairs(p, n);
         return;
     }
     cuda_claim(p, gated.gate->index), cuda_claim(p, gated.up->index), cuda_claim(p, gated.glu->index);

@@ -70,4 +70,7 @@ cuda_tensor *matmul_convert(cuda_plan *p, const cuda_node *n, uint32_t form);
 bool matmul_lt(cuda_plan *p, const cuda_node *n, uint32_t type, cuda_tensor *w, int64_t first, int64_t rows,
                cuda_tensor *x);
 
+/* True where n, the experts' last product of few tokens, was planned with the COMBINE_EXPERTS that alone reads it. */
+bool matmul_experts_sum(cuda_plan *p, const cuda_node *n);
+
 #endif

@@ -1,4 +1,4 @@
-/* RMS_NORM and LAYER_NORM, and what a norm of a whole row takes along: the weighted sum of experts before it
+/* RMS_NORM and LAYER_NORM, and what a norm of a whole row takes along: the sum and the choice of rows before it
  * (norm_row.cu), the router and the choice of experts after it (router.cu). */
 #include "backends/cuda/norm_plan.h"
 
@@ -17,10 +17,10 @@ static bool whole_row(const cuda_node *n) {
     return fits;
 }
 
-static cuda_launch *add_row(cuda_plan *p, const cuda_node *n, const char *function) {
+static cuda_launch *add_row(cuda_plan *p, const cuda_node *n) {
     int64_t width = n->in[0]->n[0], each = width <= 4096 ? 1 : width <= 8192 ? 2 : 4;
     uint32_t threads = (uint32_t)((width / 4 + 32 * each - 1) / (32 * each) * 32);
-    cuda_launch *l = cuda_add(p, n, "norm_row.cu", function, threads, "-DEACH=%d", (int)each);
+    cuda_launch *l = cuda_add(p, n, "norm_row.cu", "norm_row", threads, "-DEACH=%d", (int)each);
     l->grid[0] = (cuda_extent){ n->in[0], CUDA_ROWS, 1, 1, 0 };
     l->waits = true;
     return l;
@@ -42,7 +42,7 @@ static void row_numbers(cuda_launch *l, const cuda_node *n) {
 }
 
 static void plan_row(cuda_plan *p, const cuda_node *n) {
-    cuda_launch *l = add_row(p, n, "norm_row");
+    cuda_launch *l = add_row(p, n);
     l->what = "rms_norm";
     for (int i = 0; i < 4; i++) cuda_arg_read(l, n->in[i]);
     row_targets(p, l, n);
@@ -68,7 +68,7 @@ bool cuda_plan_gathered_norm(cuda_plan *p, const cuda_node *add) {
     if (cuda_planned(p, n->index) || n->in[0] != gather->out[0] || n->in[1] || n->out[1] || !whole_row(n)) return false;
     if (!cuda_private_to(p, gather->out[0], n) || !cuda_available(p, gather->in[1])) return false;
     cuda_claim(p, gather->index), cuda_claim(p, n->index);
-    cuda_launch *l = add_row(p, n, "norm_row");
+    cuda_launch *l = add_row(p, n);
     l->what = "add_gather_norm";
     l->node = add->index, l->n_nodes = 3;
     cuda_arg_read(l, add->in[0]);
@@ -78,30 +78,6 @@ bool cuda_plan_gathered_norm(cuda_plan *p, const cuda_node *add) {
     row_numbers(l, n);
     cuda_arg_read(l, gather->in[1]);
     cuda_arg_size(l, add->in[0], CUDA_ROWS);
-    return true;
-}
-
-/* ---- With the experts' sum before it ---- */
-
-bool cuda_plan_combined_norm(cuda_plan *p, const cuda_node *combine) {
-    cuda_tensor *parts = combine->in[0], *shares = combine->in[1], *sum = combine->out[0];
-    if (cuda_rows(sum) > MATMUL_FEW || cuda_plan_deterministic(p) || cuda_reader_count(p, sum) != 1) return false;
-    const cuda_node *n = cuda_reader(p, sum, 0);
-    if (cuda_planned(p, n->index) || n->in[1] != sum || n->in[0] == sum || !cuda_private_to(p, sum, n)) return false;
-    if (!whole_row(n) || !cuda_available(p, n->in[0])) return false;
-    cuda_claim(p, n->index);
-    cuda_launch *l = add_row(p, combine, "norm_combined");
-    l->what = "combine_norm";
-    l->n_nodes = 2;
-    cuda_arg_read(l, n->in[0]);
-    cuda_arg_read(l, parts);
-    cuda_arg_read(l, shares);
-    for (int i = 2; i < 4; i++) cuda_arg_read(l, n->in[i]);
-    row_targets(p, l, n);
-    cuda_arg_size(l, n->in[0], CUDA_ROWS);
-    cuda_arg_int(l, (int32_t)n->in[0]->n[0]);
-    cuda_arg_int(l, (int32_t)parts->n[1]);
-    cuda_arg_float(l, n->params.norm.eps);
     return true;
 }
 

@@ -4,8 +4,6 @@
 
 #include "backends/cuda/cuda_plan.h"
 
-/* True where the norm that alone reads what `combine` (COMBINE_EXPERTS) makes was planned together with it. */
-bool cuda_plan_combined_norm(cuda_plan *p, const cuda_node *combine);
 /* True where `add` and the norm that alone reads some rows of its sum (GATHER_ROWS) were planned together. */
 bool cuda_plan_gathered_norm(cuda_plan *p, const cuda_node *add);
 /* route.cu's last arguments. */

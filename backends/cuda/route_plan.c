@@ -32,7 +32,6 @@ void cuda_plan_route(cuda_plan *p, const cuda_node *n) {
 }
 
 void cuda_plan_combine(cuda_plan *p, const cuda_node *n) {
-    if (cuda_plan_combined_norm(p, n)) return;
     cuda_launch *l = cuda_add(p, n, "rows.cu", "combine", THREADS, "%s", "");
     l->grid[0] = (cuda_extent){ n->out[0], CUDA_COUNT, THREADS, 1, BLOCK_LIMIT };
     l->waits = true;

@@ -1,20 +1,7 @@
 // rms_norm of whole rows that fit in a block's registers: a block a row. The weights are fetched before the row is there.
-// Where asked, the result is rounded to 8 bits as well. norm_combined takes as residual what experts made: the weighted
-// sum of `used` rows (combine_experts).
+// Where asked, the result is rounded to 8 bits as well.
 // options: -DEACH=1|2|4
 #include "norm_row.cuh"
-
-static __device__ __forceinline__ void finish(const float4 *s, const float4 *w, const float4 *bias, int64_t first, int n,
-                                              float eps, const row_target &to) {
-    __shared__ float room[32];
-    const float by = row_factor(s, n, eps, room);
-#pragma unroll
-    for (int k = 0; k < EACH; k++) {
-        const int i = k * blockDim.x + threadIdx.x;
-        const bool there = i < n / 4;
-        put_row(to, first + i, s[k], row_value(s[k], by, w[k], there ? bias : nullptr, i), there);
-    }
-}
 
 // 4 EACH blockDim.x >= n, a multiple of 32; grid: rows. ids: NULL, or which of the n_rows rows of x and residual is meant;
 // one that is not there is zeros.
@@ -40,34 +27,12 @@ extern "C" __global__ void __launch_bounds__(1024)
 #pragma unroll
     for (int k = 0; k < EACH; k++) s[k] = plus(s[k], r[k]);
     const row_target to = { y, sum, codes, scales };
-    finish(s, w, bias, first, n, eps, to);
-}
-
-// parts: [n, used, rows], shares [used, rows].
-extern "C" __global__ void __launch_bounds__(1024)
-    norm_combined(const float4 *x, const float4 *parts, const float *shares, const float4 *weight, const float4 *bias,
-                  float4 *y, float4 *sum, int8_t *codes, float2 *scales, bp_size rows, int n, int used, float eps) {
-    bp_release_next();
-    const int threads = blockDim.x, me = threadIdx.x, quads = n / 4;
-    const int64_t first = (int64_t)blockIdx.x * quads;
-    float4 s[EACH], w[EACH];
-#pragma unroll
-    for (int k = 0; k < EACH; k++) w[k] = at_or(weight, k * threads + me, k * threads + me < quads, 1);
-    bp_wait_inputs();
-    if ((int)blockIdx.x >= bp_get(rows)) return;
+    __shared__ float room[32];
+    const float by = row_factor(s, n, eps, room);
 #pragma unroll
     for (int k = 0; k < EACH; k++) {
         const int i = k * threads + me;
-        float4 v = make_float4(0, 0, 0, 0);
-        s[k] = at_or(x, first + i, i < quads, 0);
-#pragma unroll 8
-        for (int u = 0; u < used; u++) {
-            const float4 p = at_or(parts, first * used + (int64_t)u * quads + i, i < quads, 0);
-            const float share = shares[(int64_t)blockIdx.x * used + u];
-            v.x += share * p.x, v.y += share * p.y, v.z += share * p.z, v.w += share * p.w;
-        }
-        s[k] = plus(s[k], v);
+        const bool there = i < quads;
+        put_row(to, first + i, s[k], row_value(s[k], by, w[k], there ? bias : nullptr, i), there);
     }
-    const row_target to = { y, sum, codes, scales };
-    finish(s, w, bias, first, n, eps, to);
 }
