@@ -128,6 +128,7 @@ static void read_one(bp_hf *h, const json_t *n, unsigned depth) {
         read_one(h, item, depth + 1);
     else if (!strcmp(type, "Lowercase")) add_step(h, BP_STEP_LOWER);
     else if (!strcmp(type, "StripAccents")) add_step(h, BP_STEP_MARKS);
+    else if (!strcmp(type, "Nmt")) add_step(h, BP_STEP_NMT);
     else if (!strcmp(type, "Strip")) read_strip(h, n);
     else if (!strcmp(type, "Replace")) read_replace(h, n);
     else if (!strcmp(type, "Prepend")) read_prepend(h, n);

@@ -1,4 +1,5 @@
 /* The pre-tokenizer of a tokenizer.json: steps for PCRE2, or the pre-tokenizer of pretokenizers.def that does the same. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -6,7 +7,7 @@
 #include "core/text/hf.h"
 #include "core/text/onig.h"
 
-enum { DEEPEST = 8 };
+enum { DEEPEST = 8, LONGEST_PIECE = 60000 };
 
 #define GPT2 "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"
 /* \w+|[^\w\s]+ as Rust's regular expressions have it, written for PCRE2. */
@@ -129,6 +130,14 @@ static void read_delimiter(bp_hf *h, const json_t *p) {
     bp_text_free(&literal);
 }
 
+static void read_fixed_length(bp_hf *h, const json_t *p) {
+    json_int_t n = json_integer_value(json_object_get(p, "length"));
+    char pattern[48];
+    snprintf(pattern, sizeof pattern, "(?s:.{1,%d})", (int)n);
+    if (n < 1 || n > LONGEST_PIECE) bp_hf_missing(h, "pre_tokenizer: FixedLength of %lld", (long long)n);
+    else add_pattern(h, pattern, BP_CUT_ISOLATED);
+}
+
 static void read_bert(bp_hf *h) {
     h->p->bert = h->bert_normalizer && !h->n_pretokenizers;
     add_own(h, "\\s", false, BP_CUT_REMOVED);
@@ -159,6 +168,7 @@ static void read_one(bp_hf *h, const json_t *p, unsigned depth) {
     else if (!strcmp(type, "Whitespace")) add_pattern(h, WORDS, BP_CUT_KEPT);
     else if (!strcmp(type, "CharDelimiterSplit")) read_delimiter(h, p);
     else if (!strcmp(type, "BertPreTokenizer")) read_bert(h);
+    else if (!strcmp(type, "FixedLength")) read_fixed_length(h, p);
     else if (!strcmp(type, "Punctuation")) {
         if (find_behavior(h, p, &runs, &cut)) add_own(h, PUNCTUATION, runs, cut);
     } else bp_hf_missing(h, "pre_tokenizer of type \"%.40s\"", type);

@@ -17,6 +17,7 @@ typedef enum bp_text_step_kind {
     BP_STEP_REPLACE, /* what a pattern or `from` matches becomes `to` */
     BP_STEP_PREPEND, /* `to` comes first, where there is any text */
     BP_STEP_MAP,     /* the charsmap, as Hugging Face applies it */
+    BP_STEP_NMT,     /* control characters vanish, other white space and invisible characters are spaces */
     BP_STEP_CLEAN,   /* BERT: control characters vanish, white space is spaces */
     BP_STEP_CJK,     /* BERT: spaces around CJK characters */
     BP_STEP_BYTES    /* each byte is written as GPT-2's character for it */

@@ -25,6 +25,15 @@ static void add_clean(bp_text *out, int32_t c) {
     else if (!bp_is_bert_control(c)) add_character(out, c);
 }
 
+/* As Hugging Face's Nmt, after SentencePiece's rules of that name. */
+static void add_nmt(bp_text *out, int32_t c) {
+    bool vanishes = (c >= 1 && c <= 8) || c == 0xB || (c >= 0xE && c <= 0x1F) || c == 0x7F || c == 0x8F || c == 0x9F;
+    bool space = c == '\t' || c == '\n' || c == '\f' || c == '\r' || c == 0x1680 || (c >= 0x200B && c <= 0x200F) ||
+                 c == 0x2028 || c == 0x2029 || c == 0x2581 || c == 0xFEFF || c == 0xFFFD;
+    if (space) bp_text_add(out, " ", 1);
+    else if (!vanishes) add_character(out, c);
+}
+
 static void add_apart(bp_text *out, int32_t c) {
     bool apart = bp_is_bert_cjk(c);
     if (apart) bp_text_add(out, " ", 1);
@@ -48,6 +57,7 @@ static void map_characters(bp_text_step_kind kind, const char *text, size_t n, b
         if (size <= 0) c = 0xFFFD;
         if (kind == BP_STEP_LOWER) add_lower(out, c);
         else if (kind == BP_STEP_CLEAN) add_clean(out, c);
+        else if (kind == BP_STEP_NMT) add_nmt(out, c);
         else if (kind == BP_STEP_CJK) add_apart(out, c);
         else if (!vanishes(kind, c)) add_character(out, c);
     }

@@ -16,7 +16,7 @@ PATTERNS += [r"\w+|[^\w\s]+", r"\d", r"\b", r"[[:alpha:]]+", r"[a-z&&[^aeiou]]+"
 
 def text_step(rng, charsmap):
     makers = [normalizers.NFC, normalizers.NFD, normalizers.NFKC, normalizers.NFKD, normalizers.Lowercase,
-              normalizers.StripAccents, lambda: normalizers.Strip(rng.random() < .5, rng.random() < .5),
+              normalizers.StripAccents, normalizers.Nmt, lambda: normalizers.Strip(rng.random() < .5, rng.random() < .5),
               lambda: normalizers.Replace(" ", oracles.MARK), lambda: normalizers.Replace(Regex(" {2,}"), " "),
               lambda: normalizers.Replace("``", '"'), lambda: normalizers.Replace(Regex(r"\s+"), oracles.MARK),
               lambda: normalizers.Prepend(oracles.MARK),
@@ -42,7 +42,7 @@ def cut_step(rng, first):
         lambda: pre_tokenizers.Split(regex(), behavior()), lambda: pre_tokenizers.Split(regex(), "isolated"),
         lambda: pre_tokenizers.Split(rng.choice([" ", "a", "\n", oracles.MARK]), behavior()),
         lambda: pre_tokenizers.Split(regex(), rng.choice(["removed", "isolated", "contiguous"]), True),
-        lambda: pre_tokenizers.CharDelimiterSplit(" ")])()
+        lambda: pre_tokenizers.CharDelimiterSplit(" "), lambda: pre_tokenizers.FixedLength(rng.randrange(1, 9))])()
 
 
 def pairs(model):

@@ -193,6 +193,8 @@ static void test_time_grows_with_length_alone(void **state) {
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) check_time(kinds[i], image_marked(kinds[i], 1));
     check_time("rwkv", image_rwkv());
     check_time("plamo2", image_plamo2());
+    check_time("rwkv", image_rwkv());
+    check_time("plamo2", image_plamo2());
 }
 
 static void check_split(const char *name, const char *text, const char *joined) {
