@@ -28,7 +28,16 @@ static size_t space_size(bp_piece p) {
 
 static bp_piece behind(bp_piece p, size_t n) { return (bp_piece){ p.s + n, p.n - n }; }
 
-int bp_call_python(bp_answer *a) { return bp_call_go(a, a->call.form == BP_CALL_GEMMA ? gemma_item : item); }
+/* Some put the calls into a fence. */
+int bp_call_python(bp_answer *a) {
+    static const char fence[] = "```python";
+    if (a->call.form == BP_CALL_GEMMA) return bp_call_go(a, gemma_item);
+    if (!bp_call_skip(a, space)) return BP_STEP_MORE;
+    int at = bp_call_at(a, fence);
+    if (at < 0) return BP_STEP_MORE;
+    if (at) bp_answer_take(a, sizeof fence - 1);
+    return bp_call_go(a, item);
+}
 
 /* name( and then ) or key=: 1 where that is so, 0 where it is not, -1 where it is not to be said yet. */
 static int begins_call(bp_piece p, size_t *name) {
@@ -47,7 +56,7 @@ static int begins_call(bp_piece p, size_t *name) {
 }
 
 static int item(bp_answer *a) {
-    int got = bp_call_between(a, " \t\r\n,;[]");
+    int got = bp_call_between(a, " \t\r\n,;[]`");
     if (got != BP_STEP_ON) return got;
     bp_piece rest = bp_call_short(a);
     if (rest.s[0] == '{') return bp_call_go(a, bp_call_json);

@@ -43,6 +43,7 @@
 #define COMMAND_R "`directly-answer`"
 #define XLAM "single JSON array [{\"name\": \"x\", \"arguments\": {}}]"
 #define GIGACHAT "function call <|message_sep|>"
+#define MINICPM3 "<|thought_start|> <|tool_call_start|>"
 #define KIMI "<|tool_calls_section_begin|>"
 
 typedef struct example { const char *template_text, *prompt, *text, *expected; } example;
@@ -173,6 +174,10 @@ static const example examples[] = {
     { XLAM, NULL, "[1] No.", "C{[1] No.}" },
     { GIGACHAT, NULL, "Yes.<|message_sep|>\n\nfunction call<|role_sep|>\n{\"name\": \"f\", \"arguments\": {}}<|message_sep|>", "C{Yes.}f({})" },
     { HUNYUAN, NULL, "<tool_calls>[]</tool_calls>ok", "C{ok}" },
+    { "<|tool|> <|/tool|>", NULL, "<|tool_call|>[{\"name\": \"f\", \"arguments\": {}}]<|/tool_call|>ok", "f({})C{ok}" },
+    { "<|tool|> <|/tool|>", NULL, "functools[{\"name\": \"f\", \"arguments\": {}}]", "f({})" },
+    { MINICPM3, NULL, "<|thought_start|>\nhm\n<|thought_end|>\n<|tool_call_start|>\n```python\nf(a=\"x\")\ng()\n```\n<|tool_call_end|>\nok",
+      "R{hm}f({\"a\": \"x\"})g({})C{ok}" },
     { INTERNLM, NULL, "<|action_start|><|plugin|>\n{\"name\": \"f\", \"parameters\": {}}<|action_end|>", "f({})" },
     { APRIEL, "Here are my reasoning steps:\n", "hm\n[BEGIN FINAL RESPONSE]\n<tool_calls>[{\"name\": \"f\", "
       "\"arguments\": {}}]</tool_calls>", "R{hm}f({})" },
