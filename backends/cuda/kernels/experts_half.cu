@@ -148,7 +148,7 @@ static __device__ __forceinline__ void product(const output &o, const bp_planes 
                                                const uint16_t *x, const int *pair, const row_list &rows,
                                                uint8_t *stages, int count, uint32_t first, int n_in) {
     const int row0 = (blockIdx.x * 4 + threadIdx.x / 32) * RESULTS, spans = (n_in + SPAN - 1) / SPAN;
-    const int columns = (count + 15) / 16 * 2; /* two by two */
+    const int filled = (count + 7) / 8, columns = (filled + 1) / 2 * 2; /* two by two; one more may be rubbish */
     uint32_t row[4]; /* of the lane */
 #pragma unroll
     for (int r = 0; r < 4; r++) {
@@ -165,7 +165,7 @@ static __device__ __forceinline__ void product(const output &o, const bp_planes 
     uint32_t from = 16 * (weights::INTERLEAVED ? pos : pos % 4 * 4 + pos / 4);
 #pragma unroll
     for (int s = 0; s < STAGES - 1; s++) {
-        fetch(to + s * STAGE_BYTES, x, rows, columns, from, from < bytes);
+        fetch(to + s * STAGE_BYTES, x, rows, filled, from, from < bytes);
         copies_commit();
         from += ROW_BYTES;
     }
@@ -175,7 +175,7 @@ static __device__ __forceinline__ void product(const output &o, const bp_planes 
     for (int s = 0; s < spans; s++) {
         copies_wait<STAGES - 2>();
         __syncthreads();
-        fetch(free, x, rows, columns, from, from < bytes);
+        fetch(free, x, rows, filled, from, from < bytes);
         copies_commit();
         from += ROW_BYTES;
         weights next[4];

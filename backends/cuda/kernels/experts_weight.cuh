@@ -10,6 +10,7 @@
 #define BP_EXPERTS_WEIGHT_CUH
 
 #define BP_WEIGHT_AHEAD ".L2::256B" /* a lane takes 64 bytes of a row with its three neighbours, then the next 64 */
+#define BP_RECORDS_STAY
 #include "matmul_block.cuh"
 #include "tensor_core.cuh"
 

@@ -175,7 +175,7 @@ template <> struct packed<12> { /* Q4_K */
     uint4 q, scales;
     __device__ __forceinline__ void load(const bp_planes &w, uint32_t i) {
         q = load_weight16(w.at[0] + 16 * (uint64_t)i);
-        scales = load_weight16(w.at[1] + 16 * (uint64_t)(i / 8));
+        scales = load_record16(w.at[1] + 16 * (uint64_t)(i / 8));
     }
     __device__ __forceinline__ void unpack(uint32_t i, uint32_t *c, float *s, float *m) const {
 #pragma unroll
@@ -192,7 +192,7 @@ template <> struct packed<13> { /* Q5_K */
     __device__ __forceinline__ void load(const bp_planes &w, uint32_t i) {
         q = load_weight16(w.at[0] + 16 * (uint64_t)i);
         high = load_weight4(w.at[2] + 4 * (uint64_t)i);
-        scales = load_weight16(w.at[1] + 16 * (uint64_t)(i / 8));
+        scales = load_record16(w.at[1] + 16 * (uint64_t)(i / 8));
     }
     __device__ __forceinline__ void unpack(uint32_t i, uint32_t *c, float *s, float *m) const {
 #pragma unroll

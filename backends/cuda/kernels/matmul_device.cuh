@@ -21,6 +21,7 @@ static __device__ __forceinline__ uint32_t pack_bf16(float low, float high) {
 
 #ifdef BP_EMULATED
 static inline uint4 load_weight16(const uint8_t *at) { return *(const uint4 *)at; }
+static inline uint4 load_record16(const uint8_t *at) { return *(const uint4 *)at; }
 static inline uint2 load_weight8(const uint8_t *at) { return *(const uint2 *)at; }
 static inline uint32_t load_weight4(const uint8_t *at) { return *(const uint32_t *)at; }
 static inline uint32_t load_weight2(const uint8_t *at) { return *(const uint16_t *)at; }
@@ -41,9 +42,9 @@ static __device__ __forceinline__ uint32_t pick_bytes(uint32_t a, uint32_t b, ui
     return __byte_perm(a, b, which);
 }
 
-/* Weights are read once: they need not stay in the first cache. Volatile keeps them before the wait above. A kernel whose
- * lanes come back soon for what lies beside may define BP_WEIGHT_AHEAD as ".L2::256B" (sm_80 and later): so much of it is
- * fetched into the second cache. */
+/* Weights are read once: they need not stay in the first cache. Volatile keeps them before the wait above. A kernel
+ * whose lanes come back soon for what lies beside may define BP_WEIGHT_AHEAD as ".L2::256B" (sm_80 and later): so much of
+ * it is fetched into the second cache. */
 #ifndef BP_WEIGHT_AHEAD
 #define BP_WEIGHT_AHEAD ""
 #endif
@@ -81,6 +82,17 @@ static __device__ __forceinline__ uint32_t load_weight1(const uint8_t *at) {
     return v;
 }
 #endif
+
+/* Scales of 256 values: BP_RECORDS_STAY where lanes come back for the next 128 of them. */
+static __device__ __forceinline__ uint4 load_record16(const uint8_t *at) {
+#ifdef BP_RECORDS_STAY
+    uint4 v;
+    asm volatile("ld.global.nc.v4.u32 {%0, %1, %2, %3}, [%4];" : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w) : "l"(at));
+    return v;
+#else
+    return load_weight16(at);
+#endif
+}
 
 /* sum + the four products of signed bytes. */
 static __device__ __forceinline__ int32_t dot4(uint32_t a, uint32_t b, int32_t sum) {
