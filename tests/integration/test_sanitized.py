@@ -15,7 +15,7 @@ SKIPPED = 77
 SECONDS = os.environ.get("BP_FUZZ_SECONDS", "5")
 TREE = os.path.join(BUILD, "sanitized")
 CORPORA = {"fuzz_gguf": ["golden/llama_tied.gguf"], "fuzz_model": ["golden/llama4.gguf", "golden/deepseek3.gguf"], "fuzz_tokenizer": ["vocab"],
-           "fuzz_grammar": ["grammar/json.gbnf"], "fuzz_schema": ["grammar/person.json"], "fuzz_regex": ["grammar/email.regex"]}
+           "fuzz_tokenizer_json": ["tokenizer/*.json"], "fuzz_grammar": ["grammar/json.gbnf"], "fuzz_schema": ["grammar/person.json"], "fuzz_regex": ["grammar/email.regex"]}
 
 
 def run(*words, timeout=1200, **more):
@@ -54,7 +54,7 @@ for program in sorted(glob.glob(os.path.join(TREE, "bin", "fuzz_*"))):
     name = os.path.basename(program)
     with tempfile.TemporaryDirectory() as corpus:
         for pattern in CORPORA.get(name, []):
-            for path in glob.glob(os.path.join(FIXTURES, pattern)) if os.path.isfile(os.path.join(FIXTURES, pattern)) else []:
+            for path in filter(os.path.isfile, glob.glob(os.path.join(FIXTURES, pattern))):
                 shutil.copy(path, corpus)
         status, output = run(program, f"-max_total_time={SECONDS}", "-timeout=10", "-rss_limit_mb=4096", corpus, env=environment)
         check(name, status == 0, output)
