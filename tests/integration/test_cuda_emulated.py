@@ -121,6 +121,45 @@ def conformance(config, least, *more, **env):
           str(report["failed"])[:500])
 
 
+def launches():
+    """A token of a dense model takes 5 launches a layer, one of an expert model 7, and 5 beside them."""
+    for name, each in (("llama", 5), ("qwen3moe", 7)):
+        done = logits(settings(), os.path.join(FIXTURES, "golden", f"{name}.gguf"), [1], EMULATED_CUDA_LOG="1")
+        told = [line.split()[1] for line in done.stderr.splitlines() if line.startswith("launch ")]
+        told = told[told.index("embed"):] if "embed" in told else []
+        layers = told.count("attention_decode")
+        check(f"launches of {name}", 0 < layers and len(told) <= each * layers + 5, f"{len(told)} in {layers} layers: {' '.join(told)}")
+
+
+def many_experts():
+    """The router's blocks, of which the last one chooses, against cpu.so: 40 experts instead of 8."""
+    try:
+        import numpy as np
+        from gguf_edit import rewrite
+    except ImportError:
+        print("skipped: no gguf package for a model of many experts")
+        return
+    random, path = np.random.default_rng(7), os.path.join(KERNELS, "many.gguf")
+
+    def more(arrays):
+        for name, array in arrays.items():
+            if "_exps." in name:
+                arrays[name] = np.concatenate([array * random.uniform(0.5, 1.5) for _ in range(5)]).astype(array.dtype)
+            elif "ffn_gate_inp." in name:
+                arrays[name] = random.standard_normal((40, array.shape[1])).astype(array.dtype)
+
+    rewrite(os.path.join(FIXTURES, "golden", "qwen3moe.gguf"), path, {"qwen3moe.expert_count": 40}, more)
+    cpu = ini("[engine]\nbackend = cpu\n[model]\ncache_type = f32\n[backend.cpu]\nactivations = f32\n")
+    tokens = list(range(3, 14))
+    wanted = json.loads(logits(cpu, path, tokens).stdout)["logits"]
+    for label, more_keys in (("launched", {}), ("in graphs", {"graphs": "always"})):
+        done = logits(settings(**more_keys), path, tokens, "--chunk", "1")
+        got = json.loads(done.stdout)["logits"] if done.returncode == 0 else [[]]
+        span = max(wanted[-1]) - min(wanted[-1])
+        worst = max((abs(a - b) for a, b in zip(got[-1], wanted[-1])), default=span)
+        check(f"many experts {label}", worst <= 1e-4 * span, f"off by {worst:.2e} of {span:.1f} {done.stderr[-200:]}")
+
+
 def damage():
     """Entries of the kernel cache that are cut or empty are made anew."""
     files = sorted(glob.glob(os.path.join(KERNELS, "*.cubin")))
@@ -149,6 +188,8 @@ def main():
     tensor_cores()
     packed_experts()
     sampling()
+    launches()
+    many_experts()
     says("out of memory is told", logits(settings(), MODEL, [1], "--context", "60000", "--layers", "all", EMULATED_CUDA_MEMORY="1"), "out of memory")
     says("a card that is too small leaves layers to the processor", logits(settings(), MODEL, [1], "--context", "60000",
                                                                           EMULATED_CUDA_MEMORY="1"), "run on cpu", status=0)
