@@ -43,8 +43,8 @@ static __device__ __forceinline__ uint32_t pick_bytes(uint32_t a, uint32_t b, ui
 }
 
 /* Weights are read once: they need not stay in the first cache. Volatile keeps them before the wait above. A kernel
- * whose lanes come back soon for what lies beside may define BP_WEIGHT_AHEAD as ".L2::256B" (sm_80 and later): so much of
- * it is fetched into the second cache. */
+ * whose lanes come back soon for what lies beside may define BP_WEIGHT_AHEAD as ".L2::256B" (sm_80 and later): so much
+ * of it is fetched into the second cache. */
 #ifndef BP_WEIGHT_AHEAD
 #define BP_WEIGHT_AHEAD ""
 #endif
