@@ -6,22 +6,37 @@
 
 static inline uint64_t key(const bp_candidate *c) { return (uint64_t)c->order << 32 | c->left; }
 
+/* A heap of which each entry has four below it: fewer levels than with two, and the four lie beside each other. */
+enum { WAYS = 4 };
+
 static void push(bp_scratch *s, bp_candidate c) {
     size_t at = s->n_heap++;
-    while (at && key(&c) < key(&s->heap[(at - 1) / 2])) {
-        s->heap[at] = s->heap[(at - 1) / 2];
-        at = (at - 1) / 2;
+    while (at && key(&c) < key(&s->heap[(at - 1) / WAYS])) {
+        s->heap[at] = s->heap[(at - 1) / WAYS];
+        at = (at - 1) / WAYS;
     }
     s->heap[at] = c;
+}
+
+static size_t least_below(const bp_scratch *s, size_t first) {
+    size_t least = first, end = BP_MIN(first + WAYS, s->n_heap);
+    uint64_t best = key(&s->heap[first]);
+    for (size_t i = first + 1; i < end; i++) {
+        uint64_t other = key(&s->heap[i]);
+        least = other < best ? i : least;
+        best = other < best ? other : best;
+    }
+    return least;
 }
 
 static bp_candidate pop(bp_scratch *s) {
     bp_candidate top = s->heap[0], last = s->heap[--s->n_heap];
     size_t at = 0;
-    for (size_t child; (child = 2 * at + 1) < s->n_heap; at = child) {
-        child += child + 1 < s->n_heap && key(&s->heap[child + 1]) < key(&s->heap[child]);
+    for (size_t first; (first = WAYS * at + 1) < s->n_heap;) {
+        size_t child = least_below(s, first);
         if (key(&s->heap[child]) >= key(&last)) break;
         s->heap[at] = s->heap[child];
+        at = child;
     }
     s->heap[at] = last;
     return top;
