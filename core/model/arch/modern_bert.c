@@ -28,8 +28,9 @@ void bp_read_modern_bert(bp_model *m) {
 
 uint32_t bp_build_modern_bert(const bp_model *m, bp_builder *b, const bp_graph_inputs *in) {
     bp_residual r = { bp_embedding_block(m, b, in), BP_NONE };
-    for (int64_t i = 0; i < m->hp.n_layer; i++) { /* the embedding's norm is the first layer's */
-        bp_residual_add(m, b, &r, bp_attention_block(m, b, in, i, bp_residual_norm(m, b, i, i ? m->decoder.attn_norm : NULL, &r)));
+    for (int64_t i = 0; i < m->hp.n_layer; i++) { /* the embedding's norm is the first layer's, where it has none */
+        const char *norm = i || bp_has_weight(m, i, "attn_norm.weight") ? m->decoder.attn_norm : NULL;
+        bp_residual_add(m, b, &r, bp_attention_block(m, b, in, i, bp_residual_norm(m, b, i, norm, &r)));
         bp_residual_add(m, b, &r, bp_feed_forward_block(m, b, i, bp_residual_norm(m, b, i, m->decoder.ffn_norm, &r)));
     }
     return bp_logits_block(m, b, in, &r);
