@@ -97,10 +97,7 @@ static int byte_at(bp_gguf_string token, bool last) {
 static void note_cuts(bp_tokenizer *t, const bp_merge_slot *slot) {
     uint32_t left_id = (uint32_t)(slot->pair >> 32), right_id = (uint32_t)slot->pair;
     int left = byte_at(t->tokens[left_id], true), right = byte_at(t->tokens[right_id], false);
-    if (left >= 0 && right >= 0) {
-        size_t pair = (size_t)left << 8 | (size_t)right;
-        t->joined[pair >> 3] |= (uint8_t)(1 << (pair & 7));
-    }
+    if (left >= 0 && right >= 0) bp_join(t, (char)left, (char)right);
     if (right == ' ' && left != ' ') t->spanning_rank = BP_MIN(t->spanning_rank, slot->rank);
     if (slot->rank < t->spanning_rank) t->used_early[left_id] = t->used_early[right_id] = true;
     else t->mixed = t->mixed || t->used_early[slot->merged];
@@ -133,6 +130,7 @@ bool bp_bpe_merge(bp_tokenizer *t, bp_gguf_string left, bp_gguf_string right, ui
     if (slot->pair != UINT64_MAX) return true;
     *slot = (bp_merge_slot){ pair, rank, (int32_t)both };
     if (!is_raw(t)) note_cuts(t, slot);
+    else if (left.size && right.size) bp_join(t, left.data[left.size - 1], right.data[0]);
     return true;
 }
 
@@ -166,20 +164,15 @@ static void find_bytes(bp_tokenizer *t) {
     }
 }
 
-static inline bool is_joined(const bp_tokenizer *t, char left, char right) {
-    size_t pair = (size_t)(unsigned char)left << 8 | (unsigned char)right;
-    return t->joined[pair >> 3] >> (pair & 7) & 1;
-}
-
 /* Texts of bytes that are all tokens can be cut; others vanish, and what was apart meets. */
 void bp_bpe_finish(bp_tokenizer *t) {
-    bool all = !is_raw(t);
+    bool all = true;
     if (is_raw(t)) bp_load_bytes(t);
     else find_bytes(t);
     for (unsigned byte = 0; byte < 256; byte++) all = all && t->byte_ids[byte] >= 0;
     free(t->used_early);
     t->used_early = NULL;
-    if (!all || t->mixed || t->spanning_rank < FEWEST_EARLY || t->flags & BP_SPLIT_WHOLE) t->spanning_rank = 0;
+    if (!all || is_raw(t) || t->mixed || t->spanning_rank < FEWEST_EARLY || t->flags & BP_SPLIT_WHOLE) t->spanning_rank = 0;
     if (all) return;
     free(t->joined);
     t->joined = NULL;
@@ -346,7 +339,7 @@ bp_status bp_bpe_piece(const bp_tokenizer *t, bp_scratch *s, const char *text, s
     if (whole >= 0) return done(bp_tokens_add(out, whole), e);
     bp_status status = BP_OK;
     for (size_t at = 0, end; status == BP_OK && at < n; at = end) {
-        for (end = at + 1; end < n && is_joined(t, text[end - 1], text[end]); end++) continue;
+        for (end = at + 1; end < n && bp_is_joined(t, text[end - 1], text[end]); end++) continue;
         status = encode_apart(t, s, text + at, end - at, out, e);
     }
     return status;

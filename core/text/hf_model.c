@@ -59,6 +59,10 @@ static void read_bpe(bp_hf *h) {
     if (json_number_value(json_object_get(h->model, "dropout")) > 0) bp_hf_missing(h, "model.dropout");
     read_merges(h);
     if (raw) set_bytes(t, bp_hf_yes(h->model, "byte_fallback", false));
+    if (raw && !bp_hf_yes(h->model, "byte_fallback", false)) { /* unknown characters vanish, or meet */
+        free(t->joined);
+        t->joined = NULL;
+    }
     h->p->piece = raw ? bp_bpe_raw_piece : bp_bpe_piece;
 }
 

@@ -50,13 +50,25 @@ static size_t word_end(const char *text, size_t at, size_t n) {
     return n;
 }
 
-bp_status bp_encode_marked(const bp_tokenizer *t, bp_scratch *s, const char *text, size_t n, bp_word_fn *encode,
-                           bp_tokens *out, bp_error *e) {
-    if (!t->words_apart) return encode(t, s, text, n, out, e);
+/* A long word is cut between characters that no merge joins. */
+static bp_status encode_long(const bp_tokenizer *t, bp_scratch *s, const char *word, size_t n, bp_word_fn *encode,
+                             bp_tokens *out, bp_error *e) {
+    bool cuts = t->joined && n > BP_LONGEST_KEPT_WORD;
     bp_status status = BP_OK;
     for (size_t at = 0, end; status == BP_OK && at < n; at = end) {
-        end = word_end(text, at, n);
-        status = bp_encode_word(t, s, text + at, end - at, encode, out, e);
+        for (end = cuts ? at + 1 : n; end < n; end++)
+            if (((unsigned char)word[end] & 0xC0) != 0x80 && !bp_is_joined(t, word[end - 1], word[end])) break;
+        status = bp_encode_word(t, s, word + at, end - at, encode, out, e);
+    }
+    return status;
+}
+
+bp_status bp_encode_marked(const bp_tokenizer *t, bp_scratch *s, const char *text, size_t n, bp_word_fn *encode,
+                           bp_tokens *out, bp_error *e) {
+    bp_status status = BP_OK;
+    for (size_t at = 0, end; status == BP_OK && at < n; at = end) {
+        end = t->words_apart ? word_end(text, at, n) : n;
+        status = encode_long(t, s, text + at, end - at, encode, out, e);
     }
     return status;
 }

@@ -24,8 +24,11 @@ static bool find_pair(const void *self, const char *text, const bp_symbol *left,
 }
 
 static bp_status load(bp_tokenizer *t, const bp_gguf *file, bp_error *error) {
-    (void)file, (void)error;
     bp_load_bytes(t);
+    t->joined = bp_new_array((1 << 16) / 8, 1);
+    if (!t->joined) return bp_fail(error, BP_E_NO_MEMORY, "%s: tokenizer: out of memory", bp_gguf_path(file));
+    for (uint32_t i = 0; i < t->n; i++)
+        for (uint64_t k = 1; k < t->tokens[i].size; k++) bp_join(t, t->tokens[i].data[k - 1], t->tokens[i].data[k]);
     return BP_OK;
 }
 

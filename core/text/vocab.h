@@ -63,7 +63,7 @@ struct bp_tokenizer {
     bp_prefixes specials;  /* tokens that are matched in the text itself */
     bp_merge_slot *merges; /* BPE */
     uint64_t merge_mask;
-    uint8_t *joined; /* byte-level BPE: a bit for each pair of bytes that some merge joins; NULL: not known */
+    uint8_t *joined; /* BPE, SPM: a bit for each pair of bytes that some merge joins; NULL: not known */
     uint32_t spanning_rank; /* BPE: merges of lower rank stay within words and can be made first; 0: not so */
     uint32_t last_merged;    /* while merges are read: what the last one makes */
     bool *used_early, mixed; /* while merges are read: parts of merges within words; later merges make some, too */
@@ -93,6 +93,15 @@ typedef bp_status bp_word_fn(const bp_tokenizer *t, bp_scratch *s, const char *w
 /* The model's token of this text: of a tokenizer.json's added tokens the model knows nothing. */
 static inline bool bp_model_find(const bp_tokenizer *t, const char *text, size_t n, uint32_t *id) {
     return bp_map_find(&t->by_text, text, n, id) && (!t->pipeline || *id < t->n_model);
+}
+
+static inline void bp_join(bp_tokenizer *t, char left, char right) {
+    size_t pair = (size_t)(unsigned char)left << 8 | (unsigned char)right;
+    t->joined[pair >> 3] |= (uint8_t)(1 << (pair & 7));
+}
+static inline bool bp_is_joined(const bp_tokenizer *t, char left, char right) {
+    size_t pair = (size_t)(unsigned char)left << 8 | (unsigned char)right;
+    return t->joined[pair >> 3] >> (pair & 7) & 1;
 }
 
 bool bp_tokens_grow(bp_tokens *tokens); /* false: out of memory */
