@@ -21,6 +21,7 @@ static __device__ __forceinline__ void next_digit(top_room *room, int shift) {
         if (lane >= by) above += other;
     }
     above -= mine; // keys of higher digits than this lane's
+    __syncwarp();  // all lanes have read what one of them changes now
     if (above >= left || above + mine < left) return;
     int digit = 255 - 8 * lane;
     while (above + room->counts[digit] < left) above += room->counts[digit--];
