@@ -54,6 +54,7 @@ static void convert(const bp_check_maker *m, uint32_t from, uint32_t to, int64_t
         bp_check_set(&c, x, 1, -65520);
         bp_check_set(&c, x, 2, 1e-7);
     }
+    for (int64_t i = 0; from == BP_TYPE_I32 && i < 256 * k; i++) bp_check_set(&c, x, i, floor(3000 * bp_check_random()));
     bp_check_out(&c, to, BP_ROLE_OUTPUT, BP_DIMS(256, BP_TOK(k)));
     bp_check_emit(m, &c);
 }
@@ -110,6 +111,6 @@ void bp_check_select_cases(const bp_check_maker *m) {
     for (uint32_t i = 0; i < 8 && bp_check_wanted(m, BP_OP_TOP_K); i++) /* vocabularies */
         top_k(m, i % 2 ? 33000 : 5003, (const int64_t[]){ 1, 40, 200, 256 }[i / 2], tokens[i % 3], i >= 6);
     for (uint32_t id = 0; id < BP_TYPE_LIMIT && bp_check_wanted(m, BP_OP_CONVERT); id++) {
-        for (uint32_t i = 0; i < 8 && bp_type_is_float(id); i++) convert(m, id, to[i % 4], i / 4 ? 5 : 1);
+        for (uint32_t i = 0; i < 8 && (bp_type_is_float(id) || id == BP_TYPE_I32); i++) convert(m, id, to[i % 4], i / 4 ? 5 : 1);
     }
 }

@@ -1,5 +1,6 @@
 // convert: rows of type FROM to rows of type TO, a warp for 32 values. copy: bytes as they are.
 // options: -DFROM=@weights -DTO=0|1|8|30
+// options: -DFROM=26 -DTO=0|1|8|30
 #include "decode.cuh"
 #include "store.cuh"
 

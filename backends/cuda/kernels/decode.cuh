@@ -64,6 +64,7 @@ static __device__ __forceinline__ float bp_mxfp4(const bp_block_mxfp4 *b, int j)
 template <int KIND> static __device__ __forceinline__ float bp_decode(const uint8_t *row, int j) {
     switch (KIND) {
     case BP_TYPE_F32: return ((const float *)row)[j];
+    case BP_TYPE_I32: return (float)((const int32_t *)row)[j];
     case BP_TYPE_F16: return bp_half_to_float(((const uint16_t *)row)[j]);
     case BP_TYPE_BF16: return bp_bf16_to_float(((const uint16_t *)row)[j]);
     case BP_TYPE_Q4_0: {
