@@ -40,7 +40,7 @@ static double speed(const bp_tokenizer *t, const char *text, size_t n, size_t *n
 
 static void bench(const char *path, const bp_text *text, const char *word, const char *spaces) {
     bp_error error = BP_ERROR_INIT;
-    bp_tokenizer *t;
+    bp_tokenizer *t = NULL;
     size_t n_ids, other;
     bp_gguf *file = NULL;
     if (bp_tokenizer_is_json(path) ? bp_tokenizer_open_json(path, &t, &error)
