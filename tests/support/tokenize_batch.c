@@ -17,7 +17,7 @@ static void stop(const char *what) {
 static bp_tokenizer *open_vocabulary(const char *path) {
     bp_error error = BP_ERROR_INIT;
     bp_gguf *file;
-    bp_tokenizer *t;
+    bp_tokenizer *t = NULL;
     if (bp_tokenizer_is_json(path)) {
         if (bp_tokenizer_open_json(path, &t, &error)) stop(error.message);
     } else if (bp_gguf_open(path, &file, &error) || bp_tokenizer_new(file, &t, &error)) {
