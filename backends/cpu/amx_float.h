@@ -38,7 +38,9 @@ static void decode_f16(const cpu_weight *w, int64_t row, int64_t k, int64_t n, u
         VI v[16], rest[16];
         for (int r = 0; r < 16; r++) {
             const uint8_t *from = values_at(w, row + r, at);
-            v[r] = two_parts_of(V_HALVES(from), V_HALVES(from + 32), &rest[r]);
+            const VF low = V_HALVES(from), high = V_HALVES(from + 32);
+            v[r] = to_bf16(low, high);
+            rest[r] = rest_of(low, high, v[r]);
         }
         store_tile(v, tiles);
         store_tile(rest, tiles + FLOAT_K / TILE_VALUES * TILE_BYTES);

@@ -59,11 +59,9 @@ INLINE __m512 left_over(__m512 v, __m256i h) {
     return _mm512_sub_ps(v, _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(h), 16)));
 }
 
-/* 32 floats as bfloat16, and what that leaves as bfloat16. */
-INLINE VI two_parts_of(__m512 low, __m512 high, VI *rest) {
-    VI v = to_bf16(low, high);
-    *rest = to_bf16(left_over(low, _mm512_castsi512_si256(v)), left_over(high, _mm512_extracti64x4_epi64(v, 1)));
-    return v;
+/* What rounding to v has left of 32 floats, as bfloat16. */
+INLINE VI rest_of(__m512 low, __m512 high, VI v) {
+    return to_bf16(left_over(low, _mm512_castsi512_si256(v)), left_over(high, _mm512_extracti64x4_epi64(v, 1)));
 }
 
 void cpu_amx_prepare(const float *x, int64_t n_in, int64_t n_tokens, int64_t token, bool two_parts, void *prepared) {
@@ -72,9 +70,10 @@ void cpu_amx_prepare(const float *x, int64_t n_in, int64_t n_tokens, int64_t tok
         n = n_in - k < block ? n_in - k : block;
         uint8_t *to = (uint8_t *)prepared + tiles_at(n_tokens, token, k, n) + token % TILE_TOKENS * 64;
         for (int64_t i = k; i < k + n; i += TILE_VALUES, to += TILE_BYTES) {
-            VI rest, v = two_parts_of(_mm512_loadu_ps(x + i), _mm512_loadu_ps(x + i + 16), &rest);
+            const VF low = _mm512_loadu_ps(x + i), high = _mm512_loadu_ps(x + i + 16);
+            const VI v = to_bf16(low, high);
             _mm512_storeu_si512(to, v);
-            if (two_parts) _mm512_storeu_si512(to + part_bytes(n_tokens, n_in), rest);
+            if (two_parts) _mm512_storeu_si512(to + part_bytes(n_tokens, n_in), rest_of(low, high, v));
         }
     }
 }
@@ -110,8 +109,7 @@ INLINE void decode_units(const uint8_t *at, int units, const panel_kind k, uint8
     for (int u = 0; u < units; u++, at += panel_step(k), tile += TILE_BYTES) {
         VI q[8];
         VF scale[2], start[2];
-        unit_codes(at, k.bits, q);
-        if (k.powers) unit_values(q);
+        kind_codes(at, k, q);
         for (int h = 0; h < 2; h++) {
             int s = 16 * (k.halves ? 2 * u + h : u);
             VF dv = _mm512_loadu_ps(d + s);

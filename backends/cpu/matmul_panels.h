@@ -37,8 +37,7 @@ INLINE void small_panel(const uint8_t *block, int lane, const cpu_q8 *x, const i
     for (int64_t b = 0; b < n_blocks; b++, block += step) {
         VI q[8];
         fetch_ahead(block, bits, lane, tokens);
-        unit_codes(block + 4 * lane, bits, q);
-        if (k.powers) unit_values(q);
+        kind_codes(block + 4 * lane, k, q);
         VF d = k.powers ? V_POWERS(block + codes + lane) : V_HALVES(block + codes + 2 * lane), m = V_ZERO;
         if (has_min) m = V_HALVES(block + codes + 32 + 2 * lane);
         for (int t = 0; t < tokens; t++) {

@@ -18,8 +18,7 @@ typedef struct tile_tokens {
 
 INLINE void tile_codes(tile_weights *w, int unit, int panel, const uint8_t *from, const panel_kind k) {
     VI q[8];
-    unit_codes(from, k.bits, q);
-    if (k.powers) unit_values(q);
+    kind_codes(from, k, q);
     for (int i = 0; i < 8; i++) _mm512_store_si512(w->codes + ((unit * 8 + i) * TILE_P + panel) * 64, q[i]);
 }
 

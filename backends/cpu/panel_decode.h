@@ -35,11 +35,6 @@ INLINE void unit_codes(const uint8_t *p, const int bits, VI *q) {
     }
 }
 
-/* Codes of a unit of MXFP4, looked up. */
-INLINE void unit_values(VI *q) {
-    for (int i = 0; i < 8; i++) q[i] = VI_TABLE(q[i]);
-}
-
 /* Six-bit scales and minima of a panel's block: 8 sub-blocks by 16 rows of each. */
 INLINE void six_bits(const uint8_t *b, uint8_t *scale, uint8_t *min) {
     for (int i = 0; i < 64; i++) {
@@ -71,6 +66,12 @@ INLINE void four_bits(const uint8_t *b, uint8_t *scale, uint8_t *min) {
 typedef struct panel_kind {
     int bits, zero, halves, has_min, big, powers;
 } panel_kind;
+
+/* Codes of 32 values; those of MXFP4 are looked up. */
+INLINE void kind_codes(const uint8_t *p, const panel_kind k, VI *q) {
+    unit_codes(p, k.bits, q);
+    for (int i = 0; k.powers && i < 8; i++) q[i] = VI_TABLE(q[i]);
+}
 
 INLINE panel_kind panel_kind_of(const uint32_t type) {
     switch (type) {

@@ -125,7 +125,8 @@ static void plan_embed(cuda_plan *p, const cuda_node *n) {
     cuda_arg_float(l, n->params.embed.scale == 0 ? 1 : n->params.embed.scale);
 }
 
-static void copy_rows(cuda_plan *p, const cuda_node *n) {
+/* Rows may have other lengths in x and out, but all bytes are the same. Only dim[0] has to be fixed for that. */
+static void plan_reshape(cuda_plan *p, const cuda_node *n) {
     cuda_tensor *x = n->in[0], *out = n->out[0];
     cuda_launch *l = over(p, n, "convert.cu", "copy", out);
     set_options(p, l, "-DFROM=0 -DTO=0", 0, 0);
@@ -145,9 +146,6 @@ static void plan_convert(cuda_plan *p, const cuda_node *n) {
     cuda_arg_int64(l, row_bytes(x));
     cuda_arg_int64(l, row_bytes(out));
 }
-
-/* Rows may have other lengths in x and out, but all bytes are the same. Only dim[0] has to be fixed for that. */
-static void plan_reshape(cuda_plan *p, const cuda_node *n) { copy_rows(p, n); }
 
 static void plan_gather(cuda_plan *p, const cuda_node *n) {
     cuda_launch *l = over(p, n, "rows.cu", "gather", n->out[0]);
