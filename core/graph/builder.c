@@ -288,6 +288,13 @@ uint32_t bp_activation(bp_builder *b, uint32_t x, uint32_t f) {
     return out;
 }
 
+uint32_t bp_reduce(bp_builder *b, uint32_t x, uint32_t kind) {
+    bp_reduce_params p = { kind };
+    uint32_t out = temp(b, x, bp_number(1), BP_TYPE_F32, "reduced");
+    node(b, BP_OP_REDUCE, &p, sizeof p, &x, 1, &out, 1);
+    return out;
+}
+
 uint32_t bp_clamp(bp_builder *b, uint32_t x, float low, float high) {
     bp_activation_params p = { BP_ACT_CLAMP, low, high };
     uint32_t out = temp(b, x, dim(b, x, 0), BP_TYPE_F32, "clamp");

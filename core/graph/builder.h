@@ -55,6 +55,8 @@ uint32_t bp_reshape(bp_builder *b, uint32_t x, uint32_t rank, const bp_dim *dims
 /* Values first … first + count - 1 of each row. */
 uint32_t bp_slice(bp_builder *b, uint32_t x, int64_t first, int64_t count);
 uint32_t bp_activation(bp_builder *b, uint32_t x, uint32_t f);
+/* x [n, m…] -> [1, m…]; kind: bp_reduction. */
+uint32_t bp_reduce(bp_builder *b, uint32_t x, uint32_t kind);
 uint32_t bp_pool(bp_builder *b, uint32_t x, uint32_t sequences, uint32_t kind);
 /* The recurrent ops; state: a value of role state. bias, d and dt_bias may be BP_NONE. */
 typedef struct bp_state_inputs {

@@ -118,6 +118,7 @@ typedef struct bp_decoder {
     /* Ends: embedding * embedding_scale (0: 1), normed by token_embd_norm, plus position_embd; logits * logit_scale
      * (0: 1). */
     float embedding_scale, residual_scale, logit_scale, logit_softcap;
+    int64_t token_values; /* a layer and token (bp_token_values); 0: none */
     bool embedding_norm, learned_positions;
     bool untied, output_bias; /* output.weight, output.bias must be there */
 } bp_decoder;

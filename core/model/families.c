@@ -73,3 +73,40 @@ void bp_read_experts(bp_model *m, int64_t n_ff, uint32_t gating, bool normalise)
         bp_model_wrong(m, "%lld experts in %u groups, %u of them used, do not fit", (long long)e->n, e->route.n_groups,
                        e->route.n_groups_used);
 }
+
+void bp_share_caches(bp_model *m, int64_t n_shared) {
+    const int64_t own = m->hp.n_layer - n_shared;
+    for (int64_t i = own; m->hp.layer && i < m->hp.n_layer; i++) {
+        const bp_layer *l = &m->hp.layer[i];
+        int64_t from = own - 1;
+        while (from > 0 && m->hp.layer[from].windowed != l->windowed) from--;
+        if (m->hp.layer[from].windowed != l->windowed || m->hp.layer[from].n_head_kv != l->n_head_kv)
+            bp_model_wrong(m, "layer %lld shares a cache, but no layer before it is of its kind", (long long)i);
+        m->hp.layer[i].cache_of = from;
+    }
+}
+
+void bp_read_mla(bp_model *m) {
+    bp_mla_facts *a = &m->decoder.attention.mla;
+    int64_t head_dim = m->hp.head_dim;
+    a->kv_lora = bp_need_int(m, "attention.kv_lora_rank", 1, BP_MAX_WIDTH);
+    a->q_lora = bp_int_or(m, "attention.q_lora_rank", 0, 0, BP_MAX_WIDTH);
+    a->rotated = bp_need_int(m, "rope.dimension_count", 2, BP_MAX_WIDTH);
+    a->absorbed = bp_model_int(m, "attention.key_length_mla", &head_dim);
+    a->head_dim_v = m->hp.head_dim_v;
+    if (a->absorbed) {
+        head_dim = bp_need_int(m, "attention.key_length_mla", 1, BP_MAX_WIDTH);
+        a->head_dim_v = bp_need_int(m, "attention.value_length_mla", 1, BP_MAX_WIDTH);
+    }
+    a->plain = head_dim - a->rotated;
+    if (a->plain < 1)
+        bp_model_wrong(m, "%lld rotated values leave none of a head of %lld", (long long)a->rotated,
+                       (long long)head_dim);
+    for (int64_t i = 0; m->hp.layer && i < m->hp.n_layer; i++) {
+        bp_layer *l = &m->hp.layer[i];
+        l->n_head_kv = a->absorbed ? 1 : l->n_head;
+        l->head_dim = a->absorbed ? a->kv_lora + a->rotated : head_dim;
+        l->head_dim_v = a->absorbed ? 0 : a->head_dim_v;
+        l->rope.head_dim = l->rope.n_dims = (uint32_t)a->rotated;
+    }
+}

@@ -17,6 +17,11 @@ void bp_read_experts(bp_model *m, int64_t n_ff, uint32_t gating, bool normalise)
 
 /* The facts of layers with a selective scan (kind MAMBA, MAMBA2) or a delta rule, from the keys ssm.*. */
 void bp_read_ssm(bp_model *m, uint32_t kind);
+/* Heads of multi-head latent attention. Files of attn_kv_b cache full heads; later ones, which have key_length_mla, one
+ * row of latent values. */
+void bp_read_mla(bp_model *m);
+/* The last n_shared layers have no K and V of their own: they read those of the last layer of their kind that has. */
+void bp_share_caches(bp_model *m, int64_t n_shared);
 /* Encoders of texts: blocks whose norms come after the residual (attn_output_norm, layer_output_norm), GELU. */
 void bp_read_bert_like(bp_model *m, uint32_t rope_pairing);
 

@@ -56,6 +56,9 @@ static void say_ends(const bp_model *m, const bp_graph *g, bp_text *out) {
     if (d->residual_scale != 0 && d->residual_scale != 1) say(out, "scaled residual parts");
     if (d->logit_scale != 0 && d->logit_scale != 1) say(out, "scaled logits");
     if (d->logit_softcap != 0) say(out, "logits soft-capped at %g", (double)d->logit_softcap);
+    if (d->token_values) say(out, "values of each token and layer");
+    if (has_value(g, "altup_router")) say(out, "several streams (AltUp)");
+    if (has_value(g, "laurel_l")) say(out, "low-rank parts beside attention (LAuReL)");
     if (has_value(g, "position_embd")) say(out, "learned positions");
 }
 
@@ -91,7 +94,7 @@ static void say_attention(const bp_model *m, const bp_graph *g, bp_text *out) {
         windows += o->window != 0;
         chunks += o->chunk != 0;
     }
-    if (bp_node_in(node, 1) == bp_node_in(node, 2)) say(out, "multi-head latent attention");
+    if (bp_node_in(node, 1) == bp_node_in(node, 2) || m->decoder.attention.mla.kv_lora) say(out, "multi-head latent attention");
     else
         say(out, p->n_head_kv == p->n_head ? "a KV head a head"
                  : p->n_head_kv == 1       ? "one KV head"

@@ -37,6 +37,10 @@ uint32_t bp_dense_block(const bp_model *m, bp_builder *b, int64_t layer, uint32_
 uint32_t bp_experts_block(const bp_model *m, bp_builder *b, int64_t layer, uint32_t x);
 /* The experts' weighed answers alone, chosen by logits [n_expert, n_tokens]. */
 uint32_t bp_chosen_experts(const bp_model *m, bp_builder *b, int64_t layer, uint32_t x, uint32_t logits);
+/* Values of each token for each layer, [token_values * n_layer, n_tokens], from the embedding x; and what those of one
+ * layer add to the stream, behind a gate that reads x. */
+uint32_t bp_token_values(const bp_model *m, bp_builder *b, const bp_graph_inputs *in, uint32_t x);
+uint32_t bp_token_values_part(const bp_model *m, bp_builder *b, int64_t layer, uint32_t x, uint32_t values);
 /* What a layer without a KV cache has in place of attention, by m->decoder.recurrent. */
 uint32_t bp_recurrent_block(const bp_model *m, bp_builder *b, const bp_graph_inputs *in, int64_t layer, uint32_t x);
 /* Attention (or what takes its place) and feed-forward part of one layer, with their norms. */

@@ -6,25 +6,6 @@
 #include "core/model/families.h"
 #include "core/model/model_blocks.h"
 
-static int64_t n_extra(const bp_model *m) {
-    int64_t n = 0;
-    bp_model_int(m, "embedding_length_per_layer_input", &n);
-    return n;
-}
-
-/* The last layers have no K and V of their own: they read those of the last layer of their kind that has. */
-static void share_caches(bp_model *m) {
-    const int64_t own = m->hp.n_layer - bp_int_or(m, "attention.shared_kv_layers", 0, 0, m->hp.n_layer - 1);
-    for (int64_t i = own; m->hp.layer && i < m->hp.n_layer; i++) {
-        const bp_layer *l = &m->hp.layer[i];
-        int64_t from = own - 1;
-        while (from > 0 && m->hp.layer[from].windowed != l->windowed) from--;
-        if (m->hp.layer[from].windowed != l->windowed || m->hp.layer[from].n_head_kv != l->n_head_kv)
-            bp_model_wrong(m, "layer %lld shares a cache, but no layer before it is of its kind", (long long)i);
-        m->hp.layer[i].cache_of = from;
-    }
-}
-
 void bp_read_gemma4(bp_model *m) {
     bp_decoder *d = &m->decoder;
     bp_read_llama_like(m, BP_ROPE_HALVES);
@@ -39,7 +20,7 @@ void bp_read_gemma4(bp_model *m) {
     bp_read_experts(m, m->hp.n_ff, BP_GATING_SOFTMAX, true);
     bp_need_int(m, "attention.sliding_window_pattern", 0, BP_MAX_LAYERS);
     bp_read_windows(m, 6, -1);
-    bp_int_or(m, "embedding_length_per_layer_input", 0, 0, BP_MAX_WIDTH);
+    d->token_values = bp_int_or(m, "embedding_length_per_layer_input", 0, 0, BP_MAX_WIDTH);
     const int64_t head_dim = bp_need_int(m, "attention.key_length_swa", 1, BP_MAX_WIDTH);
     const int64_t head_dim_v = bp_need_int(m, "attention.value_length_swa", 1, BP_MAX_WIDTH);
     const int64_t n_dims = bp_int_or(m, "rope.dimension_count_swa", head_dim & ~(int64_t)1, 0, head_dim);
@@ -53,26 +34,7 @@ void bp_read_gemma4(bp_model *m) {
         l->rope.freq_scale = 1;
         l->rope.head_dim = (uint32_t)head_dim, l->rope.n_dims = (uint32_t)n_dims;
     }
-    share_caches(m);
-}
-
-/* Values of each token for each layer, [n * n_layer, n_tokens]: its own embedding, and a projection of the usual one. */
-static uint32_t extra_inputs(const bp_model *m, bp_builder *b, const bp_graph_inputs *in, uint32_t x, int64_t n) {
-    const int64_t all = n * m->hp.n_layer, n_embd = m->hp.n_embd;
-    uint32_t table = bp_weight(m, b, -1, "per_layer_token_embd.weight", all, m->hp.n_vocab, 0);
-    uint32_t own = bp_embed_rows(b, table, in->tokens, sqrtf((float)n));
-    uint32_t made = bp_linear(m, b, -1, "per_layer_model_proj", x, n_embd, all, false);
-    const bp_norm_params p = { m->hp.norm_eps, (uint32_t)n };
-    made = bp_norm(b, BP_OP_RMS_NORM, bp_scale(b, made, 1 / sqrtf((float)n_embd), 0), BP_NONE,
-                   bp_weight(m, b, -1, "per_layer_proj_norm.weight", n, 0, 0), BP_NONE, p, NULL);
-    return bp_scale(b, bp_add(b, made, own), sqrtf(0.5f), 0);
-}
-
-/* What the layer's values of each token add to the stream x. */
-static uint32_t extra_part(const bp_model *m, bp_builder *b, int64_t i, uint32_t x, uint32_t extra, int64_t n) {
-    uint32_t gate = bp_linear(m, b, i, "inp_gate", x, m->hp.n_embd, n, false);
-    uint32_t y = bp_glu(b, gate, bp_slice(b, extra, i * n, n), (bp_glu_params){ .f = BP_ACT_GELU_TANH });
-    return bp_norm_block(m, b, i, "post_norm", bp_linear(m, b, i, "proj", y, n, m->hp.n_embd, false), m->hp.n_embd);
+    bp_share_caches(m, bp_int_or(m, "attention.shared_kv_layers", 0, 0, m->hp.n_layer - 1));
 }
 
 /* Experts beside the dense part, each between norms of its own; the router reads the stream x, normed and scaled. */
@@ -100,11 +62,11 @@ static uint32_t layer(const bp_model *m, bp_builder *b, const bp_graph_inputs *i
 }
 
 uint32_t bp_build_gemma4(const bp_model *m, bp_builder *b, const bp_graph_inputs *in) {
-    const int64_t n = n_extra(m);
-    uint32_t x = bp_embedding_block(m, b, in), extra = n ? extra_inputs(m, b, in, x, n) : BP_NONE;
+    const bool extra = m->decoder.token_values != 0;
+    uint32_t x = bp_embedding_block(m, b, in), values = extra ? bp_token_values(m, b, in, x) : BP_NONE;
     for (int64_t i = 0; i < m->hp.n_layer; i++) {
         x = layer(m, b, in, i, x);
-        if (n) x = bp_add(b, x, extra_part(m, b, i, x, extra, n));
+        if (extra) x = bp_add(b, x, bp_token_values_part(m, b, i, x, values));
         uint32_t scale = bp_weight_if(m, b, i, "layer_output_scale.weight", 1, 0, 0);
         if (scale != BP_NONE) x = bp_mul(b, x, scale);
     }
