@@ -1,5 +1,5 @@
-/* ATTENTION: few tokens, or caches that are not half, by attention_decode.cu (keys split among blocks, then merged);
- * prompts over F16 caches by attention_prefill.cu on the tensor cores. */
+/* ATTENTION: few tokens, or caches that are not half, by attention_decode.cu (keys split among blocks, then merged; over
+ * long F16 caches on the tensor cores); prompts over F16 caches by attention_prefill.cu on the tensor cores. */
 #include "backends/cuda/cuda_check.h"
 #include "backends/cuda/cuda_program.h"
 #include "backends/cuda/heads_plan.h"
@@ -8,7 +8,11 @@ enum { Q, K_CACHE, V_CACHE, POSITIONS, SEQUENCES, TABLE, KV_LEN, KV_START, SINKS
 enum {
     FEW_TOKENS = 16,
     MOST_SPLITS = 64,
+    FIXED_SPLITS = 16, /* of a deterministic program */
     KEYS_A_SPLIT = 32,
+    KEYS_OF_TILES = 64,
+    TILES_DIM = 256,
+    OTHER_SHARED = 12 << 10, /* of the same kernel */
     FEW_VALUES = 128 * 128, /* of keys: one block of 256 threads has them in two steps */
     NARROW_DIM = 128,       /* wider heads take too much shared memory for 256 threads */
     LONG_CONTEXT = 16384,
@@ -70,27 +74,72 @@ static void fresh_args(cuda_plan *p, cuda_launch *l, const cuda_node *n, const h
 
 static int64_t widest(const bp_attention_params *a) { return a->head_dim > a->head_dim_v ? a->head_dim : a->head_dim_v; }
 
-/* Query heads a block takes together: a divisor of those of a KV head, as many as registers allow. */
-static uint32_t heads_together(const bp_attention_params *a) {
-    uint32_t all = a->n_head / a->n_head_kv, n = widest(a) > 256 ? 1 : 4;
+/* How attention_decode.cu is used. */
+typedef struct {
+    uint32_t heads, threads, shared; /* query heads a block takes together: a divisor of those of a KV head */
+    int64_t splits;
+    bool tiles;
+} decode_form;
+
+static uint32_t heads_together(const bp_attention_params *a, uint32_t most) {
+    uint32_t all = a->n_head / a->n_head_kv, n = most;
     while (all % n) n--;
     return n;
 }
 
-/* As many as fill the card, but not more than the longest cache has use for; one where the merge would take longer than
- * the keys. */
-static int64_t splits_for(const cuda_plan *p, const cuda_node *n, uint32_t heads) {
-    const bp_attention_params *a = &n->params.attention;
-    int64_t blocks = (int64_t)(a->n_head / heads) * n->in[Q]->n[1], room = n->in[TABLE]->n[0] * n->in[K_CACHE]->n[1];
-    int64_t wanted = (int64_t)cuda_plan_device(p)->n_sm *
-                     (room > LONG_CONTEXT ? 4 : 2); /* blocks: parts without keys cost time, too */
-    int64_t splits = (wanted + blocks - 1) / (blocks ? blocks : 1);
-    if (cuda_plan_longest(p) < room) room = cuda_plan_longest(p);
-    if (cuda_plan_deterministic(p)) splits = 16;
-    else if (room * widest(a) <= (widest(a) <= NARROW_DIM ? FEW_VALUES : FEW_VALUES / 2)) splits = 1;
+/* Keys that a program of this plan sees at most. */
+static int64_t longest(const cuda_plan *p, const cuda_node *n) {
+    const int64_t room = n->in[TABLE]->n[0] * n->in[K_CACHE]->n[1];
+    return cuda_plan_longest(p) < room ? cuda_plan_longest(p) : room;
+}
+
+/* Whether one block is done with the keys before parts of them would be merged. */
+static bool few_keys(const cuda_plan *p, const cuda_node *n) {
+    const int64_t width = widest(&n->params.attention);
+    return longest(p, n) * width <= (width <= NARROW_DIM ? FEW_VALUES : FEW_VALUES / 2);
+}
+
+/* As many as fill the card, but not more than the longest cache has use for: each is to have `keys` at least. */
+static int64_t splits_for(const cuda_plan *p, const cuda_node *n, uint32_t heads, int64_t blocks_an_sm, int64_t keys) {
+    const int64_t blocks = (int64_t)(n->params.attention.n_head / heads) * n->in[Q]->n[1];
+    const int64_t useful = (longest(p, n) + keys - 1) / keys;
+    int64_t splits = (cuda_plan_device(p)->n_sm * blocks_an_sm + blocks - 1) / (blocks ? blocks : 1);
+    if (cuda_plan_deterministic(p)) splits = FIXED_SPLITS;
     if (splits > MOST_SPLITS) splits = MOST_SPLITS;
-    if (splits > (room + KEYS_A_SPLIT - 1) / KEYS_A_SPLIT) splits = (room + KEYS_A_SPLIT - 1) / KEYS_A_SPLIT;
+    if (splits > useful) splits = useful;
     return splits < 1 ? 1 : splits;
+}
+
+/* Four warps' stages: see kernels/attention_tiles.cuh. */
+static uint32_t tiles_shared(const bp_attention_params *a) {
+    return 4 * 3 * 16 * 2 * (a->head_dim + a->head_dim_v + 16);
+}
+
+static bool on_tiles(const cuda_plan *p, const cuda_node *n) {
+    const bp_attention_params *a = &n->params.attention;
+    const bp_device *d = cuda_plan_device(p);
+    return n->in[K_CACHE]->type == BP_TYPE_F16 && d->major >= 8 && !cuda_plan_deterministic(p) && a->head_dim % 16 == 0 &&
+           a->head_dim_v % 16 == 0 && widest(a) <= TILES_DIM && tiles_shared(a) + OTHER_SHARED <= (uint32_t)d->shared_limit &&
+           !few_keys(p, n);
+}
+
+static decode_form decode_form_of(const cuda_plan *p, const cuda_node *n) {
+    const bp_attention_params *a = &n->params.attention;
+    decode_form f = { .threads = 128, .tiles = on_tiles(p, n) };
+    if (f.tiles) {
+        f.heads = heads_together(a, widest(a) <= NARROW_DIM ? 16 : 8);
+        f.shared = tiles_shared(a);
+        f.splits = splits_for(p, n, f.heads, 2, KEYS_OF_TILES);
+        return f;
+    }
+    const bool far = n->in[TABLE]->n[0] * n->in[K_CACHE]->n[1] > LONG_CONTEXT; /* parts without keys cost time, too */
+    f.heads = heads_together(a, widest(a) > 256 ? 1 : 4);
+    f.splits = splits_for(p, n, f.heads, far ? 4 : 2, KEYS_A_SPLIT);
+    if (!cuda_plan_deterministic(p) && few_keys(p, n)) f.splits = 1;
+    const bool wide = f.splits == 1 && cuda_plan_longest(p) <= FEW_VALUES && widest(a) <= NARROW_DIM &&
+                      cuda_plan_longest(p) * widest(a) > FEW_VALUES / 4;
+    if (wide) f.threads = 256;
+    return f;
 }
 
 static void merge(cuda_plan *p, const cuda_node *n, cuda_tensor *part, int64_t splits) {
@@ -112,17 +161,16 @@ static void merge(cuda_plan *p, const cuda_node *n, cuda_tensor *part, int64_t s
 
 static void plan_split(cuda_plan *p, const cuda_node *n, const head_group *fresh) {
     const bp_attention_params *a = &n->params.attention;
-    const uint32_t heads = heads_together(a);
-    const int64_t splits = splits_for(p, n, heads), tokens = n->in[Q]->n[1];
+    const decode_form f = decode_form_of(p, n);
+    const int64_t tokens = n->in[Q]->n[1];
     cuda_tensor *part = NULL;
-    if (splits > 1) part = cuda_scratch(p, (uint64_t)splits * a->n_head * (uint64_t)tokens * (a->head_dim_v + 2) * 4);
-    const bool large = splits == 1 && cuda_plan_longest(p) <= FEW_VALUES && widest(a) <= NARROW_DIM &&
-                       cuda_plan_longest(p) * widest(a) > FEW_VALUES / 4;
-    cuda_launch *l = cuda_add(p, n, "attention_decode.cu", "attention_decode", large ? 256 : 128,
-                              "-DBP_CACHE=%u -DBP_DIM=%u -DBP_DIM_V=%u -DBP_HEADS=%u%s%s", n->in[K_CACHE]->type,
-                              a->head_dim, a->head_dim_v, heads, fresh ? " -DBP_FRESH=1" : "",
-                              large ? " -DBP_THREADS=256" : "");
+    if (f.splits > 1) part = cuda_scratch(p, (uint64_t)f.splits * a->n_head * (uint64_t)tokens * (a->head_dim_v + 2) * 4);
+    cuda_launch *l = cuda_add(p, n, "attention_decode.cu", "attention_decode", f.threads,
+                              "-DBP_CACHE=%u -DBP_DIM=%u -DBP_DIM_V=%u -DBP_HEADS=%u%s%s%s", n->in[K_CACHE]->type,
+                              a->head_dim, a->head_dim_v, f.heads, f.tiles ? " -DBP_TILES=1" : "",
+                              fresh ? " -DBP_FRESH=1" : "", f.threads == 256 ? " -DBP_THREADS=256" : "");
     l->waits = true;
+    l->shared = f.shared;
     l->what = fresh ? "heads_attention" : "attention";
     if (fresh) l->node = (fresh->q_norm ? fresh->q_norm : fresh->q)->index;
     if (fresh) l->n_nodes = 4 + (fresh->q_norm != NULL) + (fresh->k_norm != NULL);
@@ -134,10 +182,10 @@ static void plan_split(cuda_plan *p, const cuda_node *n, const head_group *fresh
     cuda_arg_write(l, part);
     cache_args(l, n);
     if (fresh) fresh_args(p, l, n, fresh);
-    l->grid[0] = (cuda_extent){ .times = splits };
-    l->grid[1] = (cuda_extent){ .times = a->n_head / heads };
+    l->grid[0] = (cuda_extent){ .times = f.splits };
+    l->grid[1] = (cuda_extent){ .times = a->n_head / f.heads };
     cuda_grid(l, 2, n->in[Q], CUDA_ROWS, 1);
-    if (part) merge(p, n, part, splits);
+    if (part) merge(p, n, part, f.splits);
 }
 
 /* 64 queries, twice 64 keys and values, rows padded by 8 halves. */

@@ -14,12 +14,18 @@ static const bp_attention_params kinds[] = {
     { 4, 1, 96, 64, 1, 0, 0, 0.1f, 0, 0 },
 };
 enum { SHARED_KIND = 10 }; /* V is part of K's rows */
-enum { BLOCK = 16, BLOCKS = 13, WIDTH = 4 };
+static const bp_attention_params long_kinds[] = {
+    { 8, 2, 64, 64, 1, 0, 0, 0.125f, 0, 0 },    { 16, 1, 128, 128, 1, 0, 0, 0.09f, 0, 0 },
+    { 6, 2, 80, 80, 1, 0, 0, 0.1f, 30, 0 },     { 4, 4, 128, 64, 1, 0, 0, 0.09f, 0, 8 },
+    { 8, 1, 256, 256, 1, 300, 0, 0.06f, 0, 0 }, { 9, 1, 96, 128, 0, 0, 0, 0.1f, 0, 0 },
+    { 24, 1, 128, 128, 1, 0, 500, 0.09f, 0, 0 }, { 5, 1, 72, 72, 1, 0, 0, 0.12f, 0, 0 },
+};
+enum { BLOCK = 16, BLOCKS = 13, WIDTH = 4, LONG_WIDTH = 50 }; /* a long sequence has blocks more than once */
 
 typedef struct setup {
     const bp_attention_params *a;
     uint32_t type;
-    int64_t tokens, sequences;
+    int64_t tokens, sequences, width; /* width: of the block table */
     bool start, sinks, holes, shared;
 } setup;
 
@@ -33,6 +39,7 @@ static void shuffle(int64_t *order, int64_t n) {
 }
 
 static int64_t length_of(const setup *s, int64_t q) {
+    if (s->width == LONG_WIDTH) return 700 + (q * 61 + s->tokens * 17) % 100;
     return s->holes && q == 1 ? 0 : 17 + (q * 23 + s->tokens * 5) % 45;
 }
 
@@ -43,11 +50,11 @@ static void add_cache(bp_check_case *c, const setup *s, uint32_t width) {
 static void add_tables(bp_check_case *c, const setup *s, bool positions, bool start) {
     uint32_t at = positions ? bp_check_in(c, BP_TYPE_I32, BP_ROLE_INPUT, BP_DIMS(BP_TOK(s->tokens))) : 0;
     uint32_t sequences = bp_check_in(c, BP_TYPE_I32, BP_ROLE_INPUT, BP_DIMS(BP_TOK(s->tokens)));
-    uint32_t table = bp_check_in(c, BP_TYPE_I32, BP_ROLE_INPUT, BP_DIMS(WIDTH, BP_SYM(BP_SYM_SEQUENCES, s->sequences)));
+    uint32_t table = bp_check_in(c, BP_TYPE_I32, BP_ROLE_INPUT, BP_DIMS(s->width, BP_SYM(BP_SYM_SEQUENCES, s->sequences)));
     uint32_t len = bp_check_in(c, BP_TYPE_I32, BP_ROLE_INPUT, BP_DIMS(BP_SYM(BP_SYM_SEQUENCES, s->sequences)));
     int64_t order[BLOCKS];
     shuffle(order, BLOCKS);
-    for (int64_t i = 0; i < s->sequences * WIDTH; i++) {
+    for (int64_t i = 0; i < s->sequences * s->width; i++) {
         bp_check_set(c, table, i, s->holes && i == 1 ? BLOCKS + 5 : (double)order[i % BLOCKS]);
     }
     for (int64_t q = 0; q < s->sequences; q++) bp_check_set(c, len, q, (double)length_of(s, q));
@@ -63,8 +70,8 @@ static void add_tables(bp_check_case *c, const setup *s, bool positions, bool st
 
 static void begin(bp_check_case *c, uint32_t op, const setup *s, size_t kind) {
     double tolerance = s->type == BP_TYPE_F32 ? 1e-9 : s->type == BP_TYPE_F16 ? 1e-6 : 5e-4;
-    bp_check_begin(c, op, tolerance, "%s kind %zu tokens %ld sequences %ld%s%s%s", bp_check_type_name(s->type), kind,
-                   (long)s->tokens, (long)s->sequences, s->start ? " start" : "", s->sinks ? " sinks" : "",
+    bp_check_begin(c, op, tolerance, "%s %skind %zu tokens %ld sequences %ld%s%s%s", bp_check_type_name(s->type),
+                   s->width == LONG_WIDTH ? "long " : "", kind, (long)s->tokens, (long)s->sequences, s->start ? " start" : "", s->sinks ? " sinks" : "",
                    s->holes ? " holes" : "");
     c->params.attention = *s->a;
 }
@@ -145,13 +152,19 @@ void bp_check_attention_cases(const bp_check_maker *m) {
         size_t kind = i / 24;
         int64_t n = tokens[i / 2 % 4];
         setup s = {
-            &kinds[kind], cache_types[i / 8 % 3], n, i % 2 ? BP_MIN(n, 3) : 1, i % 3 == 0, i % 5 < 2, i % 7 == 3,
+            &kinds[kind], cache_types[i / 8 % 3], n, i % 2 ? BP_MIN(n, 3) : 1, WIDTH, i % 3 == 0, i % 5 < 2, i % 7 == 3,
             kind == SHARED_KIND
         };
         if (bp_check_wanted(m, BP_OP_ATTENTION)) attention(m, &s, kind);
         s.sinks = false;
         if (bp_check_wanted(m, BP_OP_ATTENTION_SCORES) && i % 3 < 2) scores(m, &s, kind);
         if (bp_check_wanted(m, BP_OP_ATTENTION_MIX) && i % 3 < 2) mix(m, &s, kind);
+    }
+    for (size_t i = 0; i < BP_COUNT(long_kinds) * 9 && bp_check_wanted(m, BP_OP_ATTENTION); i++) {
+        int64_t n = (const int64_t[]){ 1, 3, 16 }[i / 3 % 3];
+        setup s = { &long_kinds[i / 9], cache_types[i % 3], n, BP_MIN(n, 3), LONG_WIDTH, i % 4 == 0, i % 5 < 2, i % 7 == 3,
+                    false };
+        if (s.type != BP_TYPE_Q8_0 || s.a->head_dim % 32 == 0) attention(m, &s, i / 9); /* blocks of 32 */
     }
     for (size_t i = 0; i < 48 && bp_check_wanted(m, BP_OP_KV_WRITE); i++) {
         kv_write(m, cache_types[i % 3], tokens[i / 3 % 4], i / 12 % 2 ? 3 : 1, i >= 24);

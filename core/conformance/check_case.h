@@ -8,7 +8,7 @@
 #include "backplane/graph.h"
 #include "core/base/arena.h"
 
-enum { BP_CHECK_VALUES = 12 };
+enum { BP_CHECK_VALUES = 12, BP_CHECK_KEYS = 1024 /* of a sequence, at most */ };
 enum bp_check_symbol { BP_SYM_TOKENS = 1, BP_SYM_OUTPUTS, BP_SYM_SEQUENCES, BP_SYM_KV, BP_SYM_COUNT };
 
 /* A dimension that is the number of a symbol: pass BP_SYM(BP_SYM_TOKENS, 5) among a value's dimensions. */

@@ -64,7 +64,7 @@ static void attend(bp_check_case *c, const paged *p, int64_t t, int64_t h, doubl
     const bp_check_value *values = bp_check_arg(c, 2);
     const double *sinks = bp_check_real(c, 8);
     int64_t q = (int64_t)p->sequences[t];
-    double top = sinks ? sinks[h] : -INFINITY, scores[512];
+    double top = sinks ? sinks[h] : -INFINITY, scores[BP_CHECK_KEYS];
     for (int64_t j = 0; j < (int64_t)p->len[q]; j++) top = fmax(top, scores[j] = score_of(c, p, t, h, j));
     if (top == -INFINITY) return;
     double sum = sinks ? exp(sinks[h] - top) : 0;

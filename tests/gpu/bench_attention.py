@@ -67,16 +67,25 @@ ATTENTION = [dict(heads=h, kv=kv, dim=d, dim_v=dv, causal=c, window=w, chunk=ch,
                  (4, 2, 32, 32, 0, 0, 0, 0, 0), (4, 1, 576, 512, 1, 0, 0, 0, 0))]
 
 
-def together(case):
-    n = 1 if max(case["dim"], case["dim_v"]) > 256 else 4
+def on_tiles(case, cache):
+    return cache == 1 and case["dim"] % 16 == case["dim_v"] % 16 == 0 and max(case["dim"], case["dim_v"]) <= 256
+
+
+def together(case, tiles):
+    wide = max(case["dim"], case["dim_v"])
+    n = (16 if wide <= 128 else 8) if tiles else 1 if wide > 256 else 4
     while case["heads"] // case["kv"] % n:
         n -= 1
     return n
 
 
-def decode_kernel(case, cache):
+def decode_kernel(case, cache, tiles=0):
     return kernel("attention_decode.cu", BP_CACHE=cache, BP_DIM=case["dim"], BP_DIM_V=case["dim_v"],
-            BP_HEADS=together(case))
+                  BP_HEADS=together(case, tiles), BP_TILES=tiles)
+
+
+def tiles_shared(case):
+    return 4 * 3 * 16 * 2 * (case["dim"] + case["dim_v"] + 16)
 
 
 def prefill_kernel(case):
@@ -112,14 +121,15 @@ class Cache:
             d.give(p)
 
 
-def decode(b, case, cache, tokens, splits, inputs, tail, out, sinks=0, part=0, overlap=False):
+def decode(b, case, cache, tokens, splits, inputs, tail, out, sinks=0, part=0, overlap=False, tiles=0):
     """attention_decode, and the merge of its splits."""
     d, heads = b.d, case["heads"]
     if splits > 1 and not part:
         part = d.take(splits * tokens * heads * (case["dim_v"] + 2) * 4)
     part = part if splits > 1 else 0
-    d.launch(b.f(decode_kernel(case, cache), "attention_decode"), (splits, heads // together(case), tokens), 128,
-             inputs + [b.p(0 if part else out), b.p(0), b.p(0), b.p(part)] + tail, overlap=overlap)
+    shared = tiles_shared(case) if tiles else 0
+    d.launch(b.f(decode_kernel(case, cache, tiles), "attention_decode", shared), (splits, heads // together(case, tiles), tokens), 128,
+             inputs + [b.p(0 if part else out), b.p(0), b.p(0), b.p(part)] + tail, shared, overlap=overlap)
     if part:
         d.launch(b.f("attention_merge", "attention_merge"), (heads, tokens, 1), -(-case["dim_v"] // 32) * 32,
                  [b.p(part), b.p(sinks), b.p(out), b.p(0), b.p(0), b.Size(None, tokens), splits, case["dim_v"]], overlap=overlap)
@@ -154,12 +164,14 @@ def check_attention(b):
                         case["window"], case["chunk"],
                         case["scale"], case["softcap"], case["alibi"], block, n_blocks, b.Size(None, width)]
                 limit = {0: 1e-9, 1: 1e-6, 8: 1e-6}[cache]
-                for splits in (1, 5):
+                for splits, tiles in ((1, 0), (5, 0), (1, 1), (5, 1)):
+                    if tiles and not on_tiles(case, cache):
+                        continue
                     d.fill(out, 0xff, want.size * 4)
-                    decode(b, case, cache, tokens, splits, [b.p(x) for x in arrays] + [b.p(psinks)], tail, out, psinks)
+                    decode(b, case, cache, tokens, splits, [b.p(x) for x in arrays] + [b.p(psinks)], tail, out, psinks, tiles=tiles)
                     d.wait()
-                    b.report(f"attention {cache} {case} tokens {tokens} splits {splits}", d.download(out,
-                            want.shape), want, limit)
+                    b.report(f"attention {cache} {case} tokens {tokens} splits {splits} tiles {tiles}", d.download(out, want.shape), want,
+                             limit)
                 if cache == 1 and max(case["dim"], case["dim_v"]) <= 256:
                     d.fill(out, 0xff, want.size * 4)
                     shared = prefill_shared(case)
@@ -183,15 +195,18 @@ def time_decode(b):
         part = d.take(SPLITS[-1] * heads * (dim + 2) * 4)
         for length in KEYS:
             c = Cache(b, heads, kv, dim, 1, length)
-            found = {}
-            for splits in SPLITS:
-                if splits > 1 and splits * 32 > length:
-                    continue
-                work = lambda: [decode(b, c.case, 1, 1, splits, c.inputs, c.tail, c.out, part=part, overlap=True) for _ in range(TIMES)]
-                found[splits] = d.time(work, 5) / TIMES
-            best = min(found, key=found.get)
-            print(f"attention decode {heads}/{kv}x{dim} keys {length:5}: " + ", ".join(f"{n}: {t * 1e6:.1f}" for n, t in found.items())
-                  + f" us; best {best}, {4 * length * kv * dim / found[best] / 1e12:.2f} TB/s", flush=True)
+            for tiles in (0, 1):
+                found = {}
+                for splits in SPLITS:
+                    if splits > 1 and splits * 32 > length:
+                        continue
+                    work = lambda: [decode(b, c.case, 1, 1, splits, c.inputs, c.tail, c.out, part=part, overlap=True, tiles=tiles)
+                                    for _ in range(TIMES)]
+                    found[splits] = d.time(work, 5) / TIMES
+                best = min(found, key=found.get)
+                print(f"attention decode {heads}/{kv}x{dim} keys {length:5} {'tiles' if tiles else 'lanes'}: "
+                      + ", ".join(f"{n}: {t * 1e6:.1f}" for n, t in found.items())
+                      + f" us; best {best}, {4 * length * kv * dim / found[best] / 1e12:.2f} TB/s", flush=True)
             c.give(d)
         d.give(part)
 
@@ -225,5 +240,7 @@ def want_attention():
         for cache in (0, 1, 8):
             if cache == 1 or case not in timed:
                 decode_kernel(case, cache)
+            if on_tiles(case, cache):
+                decode_kernel(case, cache, 1)
         if case["dim"] <= 256:
             prefill_kernel(case)

@@ -84,6 +84,19 @@ def tensor_cores():
                f"{activations}, tensor cores", tolerance, EMULATED_CUDA_CAPABILITY="80")
 
 
+def long_caches():
+    """A token after so many that their keys are split and attended by tiles; the cache's halves may round the other way than cpu's."""
+    tokens = [(7 * i + i * i) % 200 + 1 for i in range(515)]
+    cpu = ini("[engine]\nbackend = cpu\n[model]\ncache_type = f16\n[backend.cpu]\nactivations = f32\n")
+    for name in ("gemma", "qwen3"):
+        model, words = os.path.join(FIXTURES, "golden", name + ".gguf"), ("--context", "640", "--chunk", "514")
+        wanted = json.loads(logits(cpu, model, tokens, *words).stdout)["logits"][-1]
+        done = logits(settings("f16"), model, tokens, *words, EMULATED_CUDA_CAPABILITY="90")
+        got = json.loads(done.stdout)["logits"][-1] if done.returncode == 0 else []
+        worst = max((abs(a - b) for a, b in zip(got, wanted)), default=1e9) / statistics.pstdev(wanted)
+        check(f"{name} over a long cache", worst < 2e-3, f"off by {worst:.2e} {done.stderr[-200:]}")
+
+
 def packed_experts():
     """Experts' weights in other types (gate, up and down in two forms of half precision, too), near what the processor makes of the
     same file; in the grouped products' large and small tiles."""
@@ -186,6 +199,7 @@ def main():
     golden(MODEL, [0], (0,), settings(graphs="always"), "graphs", 1e-4)
     golden(MODEL, [0], (0, 1), settings(activations="q8"), "q8", 1e-2)
     tensor_cores()
+    long_caches()
     packed_experts()
     sampling()
     launches()

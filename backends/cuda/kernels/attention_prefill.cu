@@ -41,17 +41,6 @@ static __device__ __forceinline__ bool fetch(const attention &a, const key_list 
     return good;
 }
 
-/* Two numbers as halves; what a half cannot hold becomes its largest number. */
-static __device__ __forceinline__ uint32_t pack_within(float2 v) {
-    if (fabsf(v.x) > 65504.0f) v.x = copysignf(65504.0f, v.x);
-    if (fabsf(v.y) > 65504.0f) v.y = copysignf(65504.0f, v.y);
-    return pack_half(v.x, v.y);
-}
-/* What rounding v to these halves left over. */
-static __device__ __forceinline__ uint32_t pack_rest(float2 v, uint32_t halves) {
-    return pack_within(make_float2(v.x - half_low(halves), v.y - half_high(halves)));
-}
-
 /* The tile's queries as halves. */
 static __device__ __forceinline__ void load_queries(const float *q, int n_head, int head, int token0, int n_tokens,
                                                     uint8_t *shared) {

@@ -124,4 +124,15 @@ static __device__ __forceinline__ uint32_t pair_fma(uint32_t a, uint32_t b, uint
 }
 #endif
 
+/* Two numbers as halves; what a half cannot hold becomes its largest number. */
+static __device__ __forceinline__ uint32_t pack_within(float2 v) {
+    if (fabsf(v.x) > 65504.0f) v.x = copysignf(65504.0f, v.x);
+    if (fabsf(v.y) > 65504.0f) v.y = copysignf(65504.0f, v.y);
+    return pack_half(v.x, v.y);
+}
+/* What rounding v to these halves left over. */
+static __device__ __forceinline__ uint32_t pack_rest(float2 v, uint32_t halves) {
+    return pack_within(make_float2(v.x - half_low(halves), v.y - half_high(halves)));
+}
+
 #endif
