@@ -80,8 +80,9 @@ uint32_t bp_attention_temperature(const bp_model *m, bp_builder *b, uint32_t pos
 uint32_t bp_attend(const bp_model *m, bp_builder *b, const bp_graph_inputs *in, int64_t layer, uint32_t q, uint32_t k,
                    uint32_t v, bp_attention_params p) {
     const bp_layer *l = &m->hp.layer[layer];
-    uint32_t sinks = m->decoder.attention.sinks ? bp_weight(m, b, layer, "attn_sinks.weight", l->n_head, 0, 0)
-                                                : BP_NONE;
+    const bp_attention_facts *a = &m->decoder.attention;
+    const bool sunk = a->sinks && (!a->sinks_optional || bp_has_weight(m, layer, "attn_sinks.weight"));
+    uint32_t sinks = sunk ? bp_weight(m, b, layer, "attn_sinks.weight", l->n_head, 0, 0) : BP_NONE;
     if (k != BP_NONE) bp_kv_write(b, k, v, in->slots, in->k_cache[layer], in->v_cache[layer], p.n_head_kv);
     const uint32_t v_cache = in->v_cache[layer] == BP_NONE ? in->k_cache[layer] : in->v_cache[layer];
     const bp_attention_inputs inputs = { q, in->k_cache[layer], v_cache, in->positions, in->sequences,
@@ -98,6 +99,7 @@ uint32_t bp_attention_block(const bp_model *m, bp_builder *b, const bp_graph_inp
     if (a->gated) h.q = part_of_heads(b, h.q, 0, l);
     if (a->gate_matrix) gate = bp_linear(m, b, layer, "attn_gate", x, m->hp.n_embd, l->n_head * l->head_dim_v, false);
     h = (heads){ clamp(b, h.q, a->clamp), clamp(b, h.k, a->clamp), clamp(b, h.v, a->clamp) };
+    if (a->v_scale != 0 && a->v_scale != 1 && h.v != BP_NONE) h.v = bp_scale(b, h.v, a->v_scale, 0);
     if (!a->qk_norm_late) norm_heads(m, b, layer, &h);
     if (l->rotated) {
         const uint32_t factors = l->own_factors ? BP_NONE : in->rope_factors;

@@ -104,7 +104,7 @@ static void say_attention(const bp_model *m, const bp_graph *g, bp_text *out) {
     if (chunks) say(out, "chunks on %u of %u layers", chunks, n);
     if (p->softcap != 0) say(out, "soft-capped scores");
     if (p->alibi != 0) say(out, "ALiBi");
-    if (bp_node_in(node, 8) != BP_NONE) say(out, "sinks");
+    if (has_value(g, "attn_sinks")) say(out, "sinks");
     if (m->decoder.attention.scale != 0) say(out, "its own scale of attention");
     if (m->decoder.attention.clamp != 0) say(out, "clamped q, k, v");
     if (m->decoder.attention.temperature_length) say(out, "temperature by position");

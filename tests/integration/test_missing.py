@@ -13,10 +13,13 @@ from engine import FIXTURES, check, command, finish  # noqa: E402
 OPTIONAL = ("vocab_size", "rope.", "attention.causal", "pooling_type", "attention.key_length", "attention.value_length",
             "attention.head_count_kv", "expert_", "attention.recurrent_layers", "full_attention_interval", "ssm.dt_b_c_rms",
             "classifier.", "hidden_activation", "attention.sliding_window_pattern", "attention.scale", "embedding_scale",
-            "residual_scale")
+            "residual_scale", "altup.", "embedding_length_per_layer_input", "attention.shared_kv_layers", "attention.max_alibi_bias",
+            "attention.value_scale")
 TENSORS = {"output.weight"}  # the same: tied to the embedding
 KEYS = {"modern-bert.attention.sliding_window"}  # the same, in these architectures alone
 UNREAD = {"modern-bert.attention.layer_norm_rms_epsilon"}
+
+PEERS = {"arctic", "dbrx", "gemma3n", "jais", "mimo2", "minicpm3", "openelm"}  # of those that are compared with llama.cpp
 
 
 def names_of(data):
@@ -51,8 +54,10 @@ def run(folder, data):
         return command(tool, "--backend", "reference", "-m", file.name, "--tokens", "5,6,7")
 
 
-for folder in ("recurrent", "embed"):
+for folder in ("recurrent", "embed", "peer"):
     for path in sorted(glob.glob(os.path.join(FIXTURES, folder, "*.gguf"))):
+        if folder == "peer" and os.path.basename(path)[:-5] not in PEERS:
+            continue
         with open(path, "rb") as stored:
             whole = stored.read()
         arch, keys, tensors = names_of(whole)
