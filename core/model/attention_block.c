@@ -77,12 +77,16 @@ uint32_t bp_attention_temperature(const bp_model *m, bp_builder *b, uint32_t pos
     return bp_scale(b, t, a->temperature_scale, 1);
 }
 
+static bool has_sinks(const bp_model *m, int64_t layer) {
+    const bp_attention_facts *a = &m->decoder.attention;
+    if (!a->sinks_windowed || bp_has_weight(m, layer, "attn_sinks.weight")) return a->sinks;
+    return m->hp.layer[layer].windowed && bp_any_layer_has(m, "attn_sinks.weight");
+}
+
 uint32_t bp_attend(const bp_model *m, bp_builder *b, const bp_graph_inputs *in, int64_t layer, uint32_t q, uint32_t k,
                    uint32_t v, bp_attention_params p) {
     const bp_layer *l = &m->hp.layer[layer];
-    const bp_attention_facts *a = &m->decoder.attention;
-    const bool sunk = a->sinks && (!a->sinks_optional || bp_has_weight(m, layer, "attn_sinks.weight"));
-    uint32_t sinks = sunk ? bp_weight(m, b, layer, "attn_sinks.weight", l->n_head, 0, 0) : BP_NONE;
+    uint32_t sinks = has_sinks(m, layer) ? bp_weight(m, b, layer, "attn_sinks.weight", l->n_head, 0, 0) : BP_NONE;
     if (k != BP_NONE) bp_kv_write(b, k, v, in->slots, in->k_cache[layer], in->v_cache[layer], p.n_head_kv);
     const uint32_t v_cache = in->v_cache[layer] == BP_NONE ? in->k_cache[layer] : in->v_cache[layer];
     const bp_attention_inputs inputs = { q, in->k_cache[layer], v_cache, in->positions, in->sequences,

@@ -39,7 +39,7 @@ typedef struct bp_attention_facts {
     bool qk_norm_optional;  /* used where the file has its weights */
     bool qk_norm_late;      /* after RoPE */
     bool sinks;             /* attn_sinks.weight [n_head] */
-    bool sinks_optional;    /* in the layers that have it */
+    bool sinks_windowed;    /* in all windowed layers, where one has it; in others that have it */
     float v_scale;          /* v is multiplied by it; 0: 1 */
     float clamp;            /* q, k, v are clamped to -clamp … clamp; 0: not */
     float scale;            /* 0: 1 / sqrt(head_dim) */

@@ -5,7 +5,7 @@
 void bp_read_mimo2(bp_model *m) {
     bp_decoder *d = &m->decoder;
     bp_read_llama_like(m, BP_ROPE_HALVES);
-    d->attention.sinks = d->attention.sinks_optional = true;
+    d->attention.sinks = d->attention.sinks_windowed = true;
     d->attention.v_scale = bp_float_or(m, "attention.value_scale", 0);
     bp_need_int(m, "attention.sliding_window_pattern", 0, 1);
     bp_read_windows(m, 0, -1);
