@@ -94,10 +94,27 @@ uint32_t bp_attend(const bp_model *m, bp_builder *b, const bp_graph_inputs *in, 
     return bp_attention(b, &inputs, p);
 }
 
+/* Those of the layer: of as many values as it rotates. */
+static uint32_t rope_factors(const bp_model *m, bp_builder *b, const bp_graph_inputs *in, const bp_layer *l) {
+    if (!l->rotated || l->own_factors || in->rope_factors == BP_NONE) return BP_NONE;
+    return l->rope.n_dims < m->hp.rope.n_dims ? bp_slice(b, in->rope_factors, 0, l->rope.n_dims / 2) : in->rope_factors;
+}
+
+static uint32_t gate_heads(const bp_model *m, bp_builder *b, int64_t layer, uint32_t x, uint32_t mixed) {
+    const bp_layer *l = &m->hp.layer[layer];
+    const bp_dim tokens = bp_symbol(b, BP_SYMBOL_N_TOKENS), heads = bp_number(l->n_head);
+    const bp_dim rows[3] = { bp_number(l->head_dim_v), heads, tokens }, one[3] = { bp_number(1), heads, tokens };
+    uint32_t gate = bp_linear(m, b, layer, "attn_gate", x, m->hp.n_embd, l->n_head, false);
+    gate = bp_reshape(b, bp_activation(b, gate, BP_ACT_SIGMOID), 3, one);
+    const bp_dim flat[2] = { bp_number(l->n_head * l->head_dim_v), tokens };
+    return bp_reshape(b, bp_mul(b, bp_reshape(b, mixed, 3, rows), gate), 2, flat);
+}
+
 uint32_t bp_attention_block(const bp_model *m, bp_builder *b, const bp_graph_inputs *in, int64_t layer, uint32_t x) {
     const bp_attention_facts *a = &m->decoder.attention;
     const bp_layer *l = &m->hp.layer[layer];
     if (a->mla.kv_lora) return bp_mla_block(m, b, in, layer, x);
+    const uint32_t factors = rope_factors(m, b, in, l);
     heads h = project(m, b, layer, x);
     uint32_t gate = a->gated ? part_of_heads(b, h.q, l->head_dim, l) : BP_NONE;
     if (a->gated) h.q = part_of_heads(b, h.q, 0, l);
@@ -106,7 +123,6 @@ uint32_t bp_attention_block(const bp_model *m, bp_builder *b, const bp_graph_inp
     if (a->v_scale != 0 && a->v_scale != 1 && h.v != BP_NONE) h.v = bp_scale(b, h.v, a->v_scale, 0);
     if (!a->qk_norm_late) norm_heads(m, b, layer, &h);
     if (l->rotated) {
-        const uint32_t factors = l->own_factors ? BP_NONE : in->rope_factors;
         h.q = bp_rope(b, h.q, in->positions, factors, l->rope);
         if (h.k != BP_NONE) h.k = bp_rope(b, h.k, in->positions, factors, l->rope);
     }
@@ -123,6 +139,7 @@ uint32_t bp_attention_block(const bp_model *m, bp_builder *b, const bp_graph_inp
                                     .softcap = a->softcap,
                                     .alibi = a->alibi };
     uint32_t mixed = bp_attend(m, b, in, layer, h.q, h.k, h.v, p);
+    if (a->gate_heads) mixed = gate_heads(m, b, layer, x, mixed);
     if (gate != BP_NONE) mixed = bp_glu(b, gate, mixed, (bp_glu_params){ .f = BP_ACT_SIGMOID });
     return bp_linear(m, b, layer, "attn_output", mixed, l->n_head * l->head_dim_v, m->hp.n_embd, a->output_bias);
 }

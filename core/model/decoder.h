@@ -47,6 +47,7 @@ typedef struct bp_attention_facts {
     bool v_norm; /* an RMS norm of every head of v, without weights */
     bool v_optional; /* where there is no attn_v, v is what attn_k makes, before its norm */
     bool gated; /* each head of attn_q is followed by a gate, whose sigmoid multiplies what the head answers */
+    bool gate_heads; /* what a head answers is multiplied by the sigmoid of its row of attn_gate [n_embd, n_head] */
     bool gate_matrix; /* the same, but the gates are attn_gate of what attention reads */
     /* In layers without RoPE q is multiplied by 1 + scale * ln(1 + floor((position + 1) / length)); length 0: not. */
     float temperature_scale;
@@ -97,6 +98,9 @@ typedef struct bp_experts_facts {
     bool shared_gate;              /* tensor ffn_gate_inp_shexp */
     bool plain;                    /* down(f(up x)), the shared one too */
     int64_t n_latent;              /* experts read and answer this many values, ffn_latent_down of x; 0: x itself */
+    /* A layer: the activated gate is at most this, and up within minus and plus this; 0: no limit. The second ones are
+     * the shared expert's and the dense part's. NULL: in no layer. */
+    const float *limit, *limit_dense;
     bool weigh_input;              /* the weight multiplies what the expert reads, not what it answers */
     bp_glu_params glu;
 } bp_experts_facts;

@@ -109,6 +109,7 @@ static void say_attention(const bp_model *m, const bp_graph *g, bp_text *out) {
     if (m->decoder.attention.clamp != 0) say(out, "clamped q, k, v");
     if (m->decoder.attention.temperature_length) say(out, "temperature by position");
     if (has_value(g, "attn_q_norm") || m->decoder.attention.qk_norm == BP_QK_NORM_PLAIN) say(out, "norms of q and k");
+    if (m->decoder.attention.gate_heads) say(out, "a gate a head");
     if (has_value(g, "attn_qkv.weight")) say(out, "q, k, v in one matrix");
     if (has_value(g, "attn_q.bias") || has_value(g, "attn_qkv.bias")) say(out, "biases on q, k, v");
     say_rope(g, n, out);
@@ -120,7 +121,7 @@ static void say_feed_forward(const bp_model *m, const bp_graph *g, bp_text *out)
     if (glu) say(out, "gated by %s", activation_name(((const bp_glu_params *)glu->params)->f));
     else if (m->decoder.ffn == BP_FFN_XIELU) say(out, "plain with xIELU");
     else if (has_value(g, "ffn_up")) say(out, "plain with %s", activation_name(m->decoder.activation));
-    if (glu && ((const bp_glu_params *)glu->params)->limit > 0) say(out, "clamped gates");
+    if (m->decoder.experts.limit || (glu && ((const bp_glu_params *)glu->params)->limit > 0)) say(out, "clamped gates");
     if (!route) return;
     const bp_route_experts_params *p = route->params;
     say(out, "%u of %lld experts", p->n_used, (long long)m->decoder.experts.n);

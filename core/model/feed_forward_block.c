@@ -12,6 +12,13 @@ static uint32_t xielu(bp_builder *b, uint32_t x, const bp_xielu *p) {
     return bp_add(b, bp_add(b, square, bent), bp_scale(b, x, p->beta, 0));
 }
 
+/* f(gate) * up; with a limit that of f(gate), too, not of the gate as BP_OP_GLU's is. */
+static uint32_t gated(bp_builder *b, uint32_t gate, uint32_t up, bp_glu_params p, const float *limit, int64_t layer) {
+    if (!limit || !(limit[layer] > 0)) return bp_glu(b, gate, up, p);
+    gate = bp_clamp(b, bp_activation(b, gate, p.f), -FLT_MAX, limit[layer]);
+    return bp_mul(b, gate, bp_clamp(b, up, -limit[layer], limit[layer]));
+}
+
 uint32_t bp_dense_block(const bp_model *m, bp_builder *b, int64_t layer, uint32_t x) {
     const bp_decoder *d = &m->decoder;
     const int64_t n = m->hp.n_embd, n_ff = m->hp.layer[layer].n_ff;
@@ -23,8 +30,8 @@ uint32_t bp_dense_block(const bp_model *m, bp_builder *b, int64_t layer, uint32_
     } else if (d->ffn == BP_FFN_FUSED) {
         y = bp_glu(b, y, BP_NONE, (bp_glu_params){ .f = d->activation });
     } else {
-        y = bp_glu(b, bp_linear(m, b, layer, "ffn_gate", x, n, n_ff, d->ffn_bias), y,
-                   (bp_glu_params){ .f = d->activation });
+        y = gated(b, bp_linear(m, b, layer, "ffn_gate", x, n, n_ff, d->ffn_bias), y,
+                  (bp_glu_params){ .f = d->activation }, d->experts.limit_dense, layer);
     }
     return bp_linear(m, b, layer, "ffn_down", y, n_ff, n, d->ffn_bias);
 }
@@ -48,7 +55,8 @@ static uint32_t shared_expert(const bp_model *m, bp_builder *b, int64_t layer, u
     const int64_t n = m->hp.n_embd, n_ff = e->n_ff_shared;
     uint32_t up = bp_linear(m, b, layer, "ffn_up_shexp", x, n, n_ff, false);
     uint32_t mid = e->plain ? bp_activation(b, up, e->glu.f)
-                            : bp_glu(b, bp_linear(m, b, layer, "ffn_gate_shexp", x, n, n_ff, false), up, e->glu);
+                            : gated(b, bp_linear(m, b, layer, "ffn_gate_shexp", x, n, n_ff, false), up, e->glu,
+                                    e->limit_dense, layer);
     uint32_t y = bp_linear(m, b, layer, "ffn_down_shexp", mid, n_ff, n, false);
     uint32_t w = e->shared_gate ? bp_weight(m, b, layer, "ffn_gate_inp_shexp.weight", n, 1, 0) : BP_NONE;
     if (w == BP_NONE) return y;
@@ -71,7 +79,7 @@ static uint32_t expert_middle(const bp_model *m, bp_builder *b, int64_t layer, u
         up = bp_mul(b, up, w);
         *weights = bp_scale(b, *weights, 0, 1);
     }
-    return bp_glu(b, gate, up, e->glu);
+    return gated(b, gate, up, e->glu, e->limit, layer);
 }
 
 /* Weights times the number that ffn_down_exps.scale has for their experts. */

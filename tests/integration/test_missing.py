@@ -14,12 +14,12 @@ OPTIONAL = ("vocab_size", "rope.", "attention.causal", "pooling_type", "attentio
             "attention.head_count_kv", "expert_", "attention.recurrent_layers", "full_attention_interval", "ssm.dt_b_c_rms",
             "classifier.", "hidden_activation", "attention.sliding_window_pattern", "attention.scale", "embedding_scale",
             "residual_scale", "altup.", "embedding_length_per_layer_input", "attention.shared_kv_layers", "attention.max_alibi_bias",
-            "attention.value_scale")
-TENSORS = {"output.weight"}  # the same: tied to the embedding
+            "attention.value_scale", "swiglu_clamp_", "leading_dense_block_count")
+TENSORS = {"output.weight", "rope_freqs.weight"}  # the same: tied to the embedding; no factors
 KEYS = {"modern-bert.attention.sliding_window"}  # the same, in these architectures alone
 UNREAD = {"modern-bert.attention.layer_norm_rms_epsilon"}
 
-PEERS = {"arctic", "dbrx", "gemma3n", "jais", "mimo2", "minicpm3", "openelm"}  # of those that are compared with llama.cpp
+PEERS = {"arctic", "dbrx", "gemma3n", "jais", "mimo2", "minicpm3", "openelm", "step35"}  # of those that are compared with llama.cpp
 
 
 def names_of(data):
