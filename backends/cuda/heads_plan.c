@@ -92,7 +92,8 @@ static bool find_group(const cuda_plan *p, const cuda_node *n, head_group *g) {
     g->write = find_write(p, g->q);
     g->k = g->write ? find_maker(p, n->index + 1, g->write->index, g->write->in[0]) : NULL;
     if (!g->k || g->k == g->q || !same_rope(g->q, g->k) || !caches_fit(g->write, &g->q->params.rope)) return false;
-    const cuda_tensor *keys = g->k->in[0];
+    const cuda_tensor *keys = g->k->in[0], *factors = g->q->in[2];
+    if (factors && !cuda_available(p, factors)) return false; /* made between n and the rope */
     if (!cuda_available(p, keys)) {
         g->k_norm = find_maker(p, n->index + 1, g->k->index, keys);
         if (!g->k_norm || !norms_heads(p, g->k_norm, g->k)) return false;
