@@ -13,7 +13,7 @@ enum {
     KEYS_OF_TILES = 64,
     TILES_DIM = 256,
     OTHER_SHARED = 12 << 10, /* of the same kernel */
-    FEW_VALUES = 128 * 128, /* of keys: one block of 256 threads has them in two steps */
+    FEW_VALUES = 128 * 128, /* of keys: one block is done with them before a second launch would begin */
     NARROW_DIM = 128,       /* wider heads take too much shared memory for 256 threads */
     LONG_CONTEXT = 16384,
     MOST_DIM = 576,
@@ -103,43 +103,50 @@ static bool few_keys(const cuda_plan *p, const cuda_node *n) {
 static int64_t splits_for(const cuda_plan *p, const cuda_node *n, uint32_t heads, int64_t blocks_an_sm, int64_t keys) {
     const int64_t blocks = (int64_t)(n->params.attention.n_head / heads) * n->in[Q]->n[1];
     const int64_t useful = (longest(p, n) + keys - 1) / keys;
-    int64_t splits = (cuda_plan_device(p)->n_sm * blocks_an_sm + blocks - 1) / (blocks ? blocks : 1);
+    int64_t splits = cuda_plan_device(p)->n_sm * blocks_an_sm / (blocks ? blocks : 1);
     if (cuda_plan_deterministic(p)) splits = FIXED_SPLITS;
     if (splits > MOST_SPLITS) splits = MOST_SPLITS;
     if (splits > useful) splits = useful;
     return splits < 1 ? 1 : splits;
 }
 
-/* Four warps' stages: see kernels/attention_tiles.cuh. */
-static uint32_t tiles_shared(const bp_attention_params *a) {
-    return 4 * 3 * 16 * 2 * (a->head_dim + a->head_dim_v + 16);
+/* The warps' stages: see kernels/attention_tiles.cuh. */
+static uint32_t tiles_shared(const bp_attention_params *a, uint32_t threads) {
+    return threads / 32 * (threads == 256 ? 2 : 3) * 16 * 2 * (a->head_dim + a->head_dim_v + 16);
 }
 
-static bool on_tiles(const cuda_plan *p, const cuda_node *n) {
+static bool on_tiles(const cuda_plan *p, const cuda_node *n, const decode_form *f) {
     const bp_attention_params *a = &n->params.attention;
     const bp_device *d = cuda_plan_device(p);
     return n->in[K_CACHE]->type == BP_TYPE_F16 && d->major >= 8 && !cuda_plan_deterministic(p) && a->head_dim % 16 == 0 &&
-           a->head_dim_v % 16 == 0 && widest(a) <= TILES_DIM && tiles_shared(a) + OTHER_SHARED <= (uint32_t)d->shared_limit &&
-           !few_keys(p, n);
+           a->head_dim_v % 16 == 0 && widest(a) <= TILES_DIM && f->shared + OTHER_SHARED <= (uint32_t)d->shared_limit;
 }
 
-static decode_form decode_form_of(const cuda_plan *p, const cuda_node *n) {
+static decode_form tiles_form(const cuda_plan *p, const cuda_node *n) {
     const bp_attention_params *a = &n->params.attention;
-    decode_form f = { .threads = 128, .tiles = on_tiles(p, n) };
-    if (f.tiles) {
-        f.heads = heads_together(a, widest(a) <= NARROW_DIM ? 16 : 8);
-        f.shared = tiles_shared(a);
-        f.splits = splits_for(p, n, f.heads, 2, KEYS_OF_TILES);
-        return f;
-    }
+    const bool few = few_keys(p, n), narrow = widest(a) <= NARROW_DIM;
+    decode_form f = { .heads = heads_together(a, narrow ? 16 : 8), .threads = few && narrow ? 256 : 128, .splits = 1 };
+    f.shared = tiles_shared(a, f.threads);
+    f.tiles = on_tiles(p, n, &f);
+    if (!few) f.splits = splits_for(p, n, f.heads, 2, KEYS_OF_TILES);
+    return f;
+}
+
+static decode_form lanes_form(const cuda_plan *p, const cuda_node *n) {
+    const bp_attention_params *a = &n->params.attention;
     const bool far = n->in[TABLE]->n[0] * n->in[K_CACHE]->n[1] > LONG_CONTEXT; /* parts without keys cost time, too */
-    f.heads = heads_together(a, widest(a) > 256 ? 1 : 4);
+    decode_form f = { .heads = heads_together(a, widest(a) > 256 ? 1 : 4), .threads = 128 };
     f.splits = splits_for(p, n, f.heads, far ? 4 : 2, KEYS_A_SPLIT);
     if (!cuda_plan_deterministic(p) && few_keys(p, n)) f.splits = 1;
     const bool wide = f.splits == 1 && cuda_plan_longest(p) <= FEW_VALUES && widest(a) <= NARROW_DIM &&
                       cuda_plan_longest(p) * widest(a) > FEW_VALUES / 4;
     if (wide) f.threads = 256;
     return f;
+}
+
+static decode_form decode_form_of(const cuda_plan *p, const cuda_node *n) {
+    const decode_form f = tiles_form(p, n);
+    return f.tiles ? f : lanes_form(p, n);
 }
 
 static void merge(cuda_plan *p, const cuda_node *n, cuda_tensor *part, int64_t splits) {

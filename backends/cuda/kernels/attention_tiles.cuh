@@ -12,14 +12,14 @@
 #define LOG2E 1.44269504f
 
 enum {
-    WARPS = BP_THREADS / 32, TILE = 16, STAGES = 3,
+    WARPS = BP_THREADS / 32, TILE = 16, STAGES = BP_THREADS == 256 ? 2 : 3,
     PITCH_K = BP_DIM + 8, PITCH_V = BP_DIM_V + 8, /* halves a row: 8 rows of one column fall into different banks */
     KEY_BYTES = TILE * PITCH_K * 2, STAGE_BYTES = KEY_BYTES + TILE * PITCH_V * 2,
     STEPS = BP_DIM / 16, OUTS = BP_DIM_V / 16, COLUMNS = (BP_HEADS + 7) / 8,
     /* What attention_decode.cu asks for. */
     PARTS = WARPS, PITCH = BP_DIM_V + 4,
     FEWEST = TILE * WARPS, /* keys a split takes at least */
-    BLOCKS = BP_DIM + BP_DIM_V <= 256 ? 2 : 1
+    BLOCKS = BP_THREADS == 128 && BP_DIM + BP_DIM_V <= 256 ? 2 : 1
 };
 
 /* A product's second operand: halves, and what they leave of the floats. */
