@@ -196,15 +196,24 @@ static void sort_biases(bp_sampler *sampler) {
     sampler->n_biases = kept + 1;
 }
 
-static bp_status read_biases(bp_sampler *sampler, const char *at, bp_error *error) {
+static bp_status read_biases(bp_sampler *sampler, size_t *room, const char *at, bp_error *error) {
     bp_text text = { 0 };
-    size_t room = 0;
     bp_status status = BP_OK;
-    for (at = skip_blanks(at); !status && *at;) status = read_one_bias(sampler, &room, &at, &text, error);
+    for (at = skip_blanks(at); !status && *at;) status = read_one_bias(sampler, room, &at, &text, error);
     if (!status && text.failed) status = no_memory(error);
     bp_text_free(&text);
-    sort_biases(sampler);
     return status;
+}
+
+/* What the model's file suppresses: -infinity, whatever else biases it. */
+static bp_status suppress(bp_sampler *sampler, size_t *room, const bp_tokens *tokens, bp_error *error) {
+    void *biases = sampler->biases;
+    bool done = bp_grow(&biases, room, sampler->n_biases + tokens->count, sizeof *sampler->biases);
+    sampler->biases = biases;
+    if (!done) return no_memory(error);
+    for (size_t i = 0; i < tokens->count; i++)
+        sampler->biases[sampler->n_biases++] = (bp_bias){ tokens->ids[i], -INFINITY };
+    return BP_OK;
 }
 
 static bp_status add_breaker(bp_sampler *sampler, const bp_text *text, bp_error *error) {
@@ -238,7 +247,11 @@ static bp_status read_breakers(bp_sampler *sampler, const char *at, bp_error *er
 bp_status bp_sampler_read(bp_sampler *sampler, const bp_sampler_settings *s, bp_error *error) {
     bp_status status = check_ranges(s, error);
     if (!status) status = read_order(sampler, s->samplers, error);
-    if (!status && s->logit_bias) status = read_biases(sampler, s->logit_bias, error);
+    size_t room = 0;
+    if (!status && s->logit_bias) status = read_biases(sampler, &room, s->logit_bias, error);
+    if (!status && sampler->tokenizer)
+        status = suppress(sampler, &room, bp_tokens_suppressed(sampler->tokenizer), error);
+    sort_biases(sampler);
     if (!status && s->dry_breakers && sampler->tokenizer) status = read_breakers(sampler, s->dry_breakers, error);
     if (!status) status = bp_sampler_read_grammar(sampler, s, error);
     return status;

@@ -51,6 +51,8 @@ static bool is_token(const bp_tokenizer *t, int32_t id) { return id >= 0 && (uin
 
 bool bp_token_ends(const bp_tokenizer *t, int32_t id) { return is_token(t, id) && t->ends[id]; }
 
+const bp_tokens *bp_tokens_suppressed(const bp_tokenizer *t) { return &t->suppressed; }
+
 bool bp_token_is_special(const bp_tokenizer *t, int32_t id) {
     return is_token(t, id) && t->types[id] == BP_TOKEN_CONTROL;
 }

@@ -44,6 +44,8 @@ int32_t bp_token_bos(const bp_tokenizer *t); /* -1: none */
 int32_t bp_token_eos(const bp_tokenizer *t);
 bool bp_token_ends(const bp_tokenizer *t, int32_t id); /* end of text, of turn, of message */
 bool bp_token_is_special(const bp_tokenizer *t, int32_t id); /* control token */
+/* The tokens that the file says are never to be sampled (tokenizer.ggml.suppress_tokens); the tokenizer's. */
+const bp_tokens *bp_tokens_suppressed(const bp_tokenizer *t);
 const char *bp_tokenizer_pre(const bp_tokenizer *t); /* the name as in tokenizer.ggml.pre, NULL: none known */
 int32_t bp_token_find(const bp_tokenizer *t, const char *text); /* the token of exactly this text (as the file has it), -1 */
 

@@ -63,6 +63,25 @@ static int32_t id_of(const bp_tokenizer *t, const bp_gguf *file, const char *nam
     return id >= 0 && id < t->n ? (int32_t)id : -1;
 }
 
+/* Tokens that the model's authors never want sampled. */
+static bp_status load_suppressed(bp_tokenizer *t, const bp_gguf *file, bp_error *error) {
+    static const char name[] = "tokenizer.ggml.suppress_tokens";
+    const bp_gguf_key *key = bp_gguf_find(file, name);
+    if (!key) return BP_OK;
+    if (key->type != BP_GGUF_ARRAY || (key->item_type != BP_GGUF_I32 && key->item_type != BP_GGUF_U32))
+        return bp_fail(error, BP_E_INVALID, "%s: %s: not an array of int32 or uint32", bp_gguf_path(file), name);
+    if (key->count > t->n)
+        return bp_fail(error, BP_E_INVALID, "%s: %s: more ids than the vocabulary has tokens", bp_gguf_path(file), name);
+    for (uint64_t i = 0; i < key->count; i++) {
+        int64_t id = -1;
+        if (!bp_gguf_int(key, i, &id) || id < 0 || id >= t->n)
+            return bp_fail(error, BP_E_INVALID, "%s: %s[%u]: token %lld: the vocabulary has tokens 0 to %u",
+                           bp_gguf_path(file), name, (unsigned)i, (long long)id, t->n - 1);
+        if (!bp_tokens_add(&t->suppressed, (int32_t)id)) return no_memory(file, error);
+    }
+    return BP_OK;
+}
+
 static bool yes_of(const bp_gguf *file, const char *name, bool fallback) {
     int64_t value = fallback;
     bp_gguf_int(bp_gguf_find(file, name), 0, &value);
@@ -240,7 +259,8 @@ static bp_status load(bp_tokenizer *t, const bp_gguf *file, bp_error *error) {
     if (status != BP_OK) return status;
     bp_find_word_spans(t);
     if (!load_ids(t, file)) return no_memory(file, error);
-    status = t->kind->load(t, file, error);
+    status = load_suppressed(t, file, error);
+    if (status == BP_OK) status = t->kind->load(t, file, error);
     if (status != BP_OK) return status;
     return load_strips(t, file) && bp_specials_load(t) ? BP_OK : no_memory(file, error);
 }
@@ -264,6 +284,7 @@ void bp_tokenizer_free(bp_tokenizer *t) {
     bp_arena_free(&t->arena);
     free(t->begin.ids);
     free(t->end.ids);
+    free(t->suppressed.ids);
     free(t->unescaped);
     free(t->strips);
     bp_split_free(t->split);

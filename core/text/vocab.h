@@ -59,6 +59,7 @@ struct bp_tokenizer {
     bool space_prefix;
     bool words_apart; /* no token goes on after a U+2581 that follows another character: words can be encoded alone */
     int32_t bos, eos, unknown, separator;
+    bp_tokens suppressed; /* never to be sampled, as the file lists them */
     int32_t byte_ids[256]; /* -1: none */
     bp_prefixes specials;  /* tokens that are matched in the text itself */
     bp_merge_slot *merges; /* BPE */
