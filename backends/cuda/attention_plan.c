@@ -1,8 +1,9 @@
 /* ATTENTION: few tokens, or caches that are not half, by attention_decode.cu (keys split among blocks, then merged; over
- * long F16 caches on the tensor cores); prompts over F16 caches by attention_prefill.cu on the tensor cores. */
+ * F16 caches on the tensor cores, where the card has them); prompts over F16 caches by attention_prefill.cu. */
 #include "backends/cuda/cuda_check.h"
 #include "backends/cuda/cuda_program.h"
 #include "backends/cuda/heads_plan.h"
+#include "backends/cuda/kernels/attention_tile.h"
 
 enum { Q, K_CACHE, V_CACHE, POSITIONS, SEQUENCES, TABLE, KV_LEN, KV_START, SINKS };
 enum {
@@ -87,10 +88,12 @@ static uint32_t heads_together(const bp_attention_params *a, uint32_t most) {
     return n;
 }
 
+/* Keys that a sequence of the cache can have. */
+static int64_t room_of(const cuda_node *n) { return n->in[TABLE]->n[0] * n->in[K_CACHE]->n[1]; }
+
 /* Keys that a program of this plan sees at most. */
 static int64_t longest(const cuda_plan *p, const cuda_node *n) {
-    const int64_t room = n->in[TABLE]->n[0] * n->in[K_CACHE]->n[1];
-    return cuda_plan_longest(p) < room ? cuda_plan_longest(p) : room;
+    return cuda_plan_longest(p) < room_of(n) ? cuda_plan_longest(p) : room_of(n);
 }
 
 /* Whether one block is done with the keys before parts of them would be merged. */
@@ -112,7 +115,7 @@ static int64_t splits_for(const cuda_plan *p, const cuda_node *n, uint32_t heads
 
 /* The warps' stages: see kernels/attention_tiles.cuh. */
 static uint32_t tiles_shared(const bp_attention_params *a, uint32_t threads) {
-    return threads / 32 * (threads == 256 ? 2 : 3) * 16 * 2 * (a->head_dim + a->head_dim_v + 16);
+    return threads / 32 * BP_ATTENTION_STAGES(threads) * BP_ATTENTION_STAGE_BYTES(a->head_dim, a->head_dim_v);
 }
 
 static bool on_tiles(const cuda_plan *p, const cuda_node *n, const decode_form *f) {
@@ -134,7 +137,7 @@ static decode_form tiles_form(const cuda_plan *p, const cuda_node *n) {
 
 static decode_form lanes_form(const cuda_plan *p, const cuda_node *n) {
     const bp_attention_params *a = &n->params.attention;
-    const bool far = n->in[TABLE]->n[0] * n->in[K_CACHE]->n[1] > LONG_CONTEXT; /* parts without keys cost time, too */
+    const bool far = room_of(n) > LONG_CONTEXT; /* parts without keys cost time, too */
     decode_form f = { .heads = heads_together(a, widest(a) > 256 ? 1 : 4), .threads = 128 };
     f.splits = splits_for(p, n, f.heads, far ? 4 : 2, KEYS_A_SPLIT);
     if (!cuda_plan_deterministic(p) && few_keys(p, n)) f.splits = 1;

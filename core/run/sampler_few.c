@@ -47,10 +47,15 @@ uint32_t bp_sampler_reach(const bp_sampler *sampler) {
     return (uint32_t)BP_MIN(kept + may_change(sampler), (size_t)BP_SAMPLER_REACH);
 }
 
+/* They are sorted by id, and may be as many as the file suppresses. */
 static float bias_of(const bp_sampler *sampler, int32_t id) {
-    for (size_t i = 0; i < sampler->n_biases; i++)
-        if (sampler->biases[i].id == id) return sampler->biases[i].bias;
-    return 0;
+    size_t at = 0;
+    for (size_t end = sampler->n_biases; at < end;) {
+        const size_t middle = at + (end - at) / 2;
+        if (sampler->biases[middle].id < id) at = middle + 1;
+        else end = middle;
+    }
+    return at < sampler->n_biases && sampler->biases[at].id == id ? sampler->biases[at].bias : 0;
 }
 
 static bp_candidates gather(const bp_sampler *sampler, const int32_t *ids, const float *logits, int32_t n) {

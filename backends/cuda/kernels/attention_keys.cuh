@@ -5,6 +5,8 @@
 
 #include "matmul_device.cuh"
 
+#define LOG2E 1.44269504f
+
 /* The numbers of bp_attention_params and of the cache. */
 struct attention {
     int n_head, n_head_kv, causal, window, chunk;

@@ -44,11 +44,10 @@ static __device__ __forceinline__ void products(const raw8 *k, const float q[BP_
     }
 }
 
-/* Rows of the cache of keys [j0, j0 + KEYS); negative where a key is past the end or its block is not there. */
-static __device__ __forceinline__ void find_rows(const attention &a, const key_list &keys, int head, int j0, int end,
-                                                 int *rows) {
+/* Rows of the cache of keys [j0, j0 + KEYS). */
+static __device__ __forceinline__ void find_rows(const attended &t, int j0, int *rows) {
 #pragma unroll
-    for (int i = 0; i < KEYS; i++) rows[i] = j0 + i < end ? (int)cache_row(a, keys, j0 + i, head) : -1;
+    for (int i = 0; i < KEYS; i++) rows[i] = row_of_key(t, j0 + i);
 }
 
 /* The groups' parts of the mix, [PARTS][BP_HEADS][PITCH]. */
@@ -79,7 +78,7 @@ static __device__ __forceinline__ const float *attend(const attended &t, part_su
         }
     }
     int rows[KEYS]; /* of the next keys; negative: not there */
-    find_rows(a, keys, t.kv_head, span.first + group * KEYS, span.end, rows);
+    find_rows(t, span.first + group * KEYS, rows);
 #pragma unroll 1
     for (int j0 = span.first + group * KEYS; j0 - group * KEYS < span.end; j0 += GROUPS * KEYS) {
         raw8 k[KEYS][CHUNKS], v[KEYS][CHUNKS_V];
@@ -99,7 +98,7 @@ static __device__ __forceinline__ const float *attend(const attended &t, part_su
                 v[i][c] = load8(t.v_cache, row, BP_DIM_V, at < BP_DIM_V / 8 ? at : 0);
             }
         }
-        find_rows(a, keys, t.kv_head, j0 + GROUPS * KEYS, span.end, rows);
+        find_rows(t, j0 + GROUPS * KEYS, rows);
         float score[KEYS][BP_HEADS];
 #pragma unroll
         for (int i = 0; i < KEYS; i++) {

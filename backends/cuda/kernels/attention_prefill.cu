@@ -19,7 +19,6 @@ enum {
     STAGE_BYTES = KEY_BYTES + VALUE_BYTES,
     STEPS = BP_DIM / 16, OUTS = BP_DIM_V / 8
 };
-#define LOG2E 1.44269504f
 
 /* Keys and values [first, first + KEYS) of a sequence into a stage; those that are not there become zeros. Whether this
  * thread's is there. */

@@ -16,6 +16,11 @@ struct attended {
     const uint8_t *k_cache, *v_cache;
 };
 
+/* Row of the cache of key j; negative where it is past the end or its block is not there. */
+static __device__ __forceinline__ int row_of_key(const attended &t, int j) {
+    return j < t.span.end ? (int)cache_row(t.a, t.keys, j, t.kv_head) : -1;
+}
+
 /* Narrows the span to split `split` of `splits`, a multiple of FEWEST keys; false where there are none for it. The first
  * split is always used. */
 template <int FEWEST> static __device__ __forceinline__ bool take_split(key_span *span, int split, int splits) {

@@ -7,14 +7,13 @@
 #define BP_ATTENTION_TILES_CUH
 
 #include "attention_split.cuh"
+#include "attention_tile.h"
 #include "tensor_core.cuh"
 
-#define LOG2E 1.44269504f
-
 enum {
-    WARPS = BP_THREADS / 32, TILE = 16, STAGES = BP_THREADS == 256 ? 2 : 3,
-    PITCH_K = BP_DIM + 8, PITCH_V = BP_DIM_V + 8, /* halves a row: 8 rows of one column fall into different banks */
-    KEY_BYTES = TILE * PITCH_K * 2, STAGE_BYTES = KEY_BYTES + TILE * PITCH_V * 2,
+    WARPS = BP_THREADS / 32, TILE = BP_ATTENTION_TILE, STAGES = BP_ATTENTION_STAGES(BP_THREADS),
+    PITCH_K = BP_DIM + BP_ATTENTION_PAD, PITCH_V = BP_DIM_V + BP_ATTENTION_PAD, /* halves a row */
+    KEY_BYTES = TILE * PITCH_K * 2, STAGE_BYTES = BP_ATTENTION_STAGE_BYTES(BP_DIM, BP_DIM_V),
     STEPS = BP_DIM / 16, OUTS = BP_DIM_V / 16, COLUMNS = (BP_HEADS + 7) / 8,
     /* What attention_decode.cu asks for. */
     PARTS = WARPS, PITCH = BP_DIM_V + 4,
@@ -34,8 +33,7 @@ static __device__ __forceinline__ void product(float d[4], const uint32_t a[4], 
 
 /* This lane's row of the cache, that of key `first` + lane % TILE; negative: not there. */
 static __device__ __forceinline__ int find_row(const attended &t, int first) {
-    const int j = first + threadIdx.x % TILE;
-    return j < t.span.end ? (int)cache_row(t.a, t.keys, j, t.kv_head) : -1;
+    return row_of_key(t, first + threadIdx.x % TILE);
 }
 
 /* Starts to copy rows of TILE keys, WIDTH halves each; zeros for those that are not there. */
@@ -44,7 +42,7 @@ template <int WIDTH> static __device__ __forceinline__ void fetch(const uint8_t 
 #pragma unroll
     for (int i = 0; i < TILE * WIDTH / 8; i += 32) {
         const int key = (i + lane) / (WIDTH / 8), c = (i + lane) % (WIDTH / 8), at = __shfl_sync(0xffffffffu, row, key);
-        copy16(to + key * (WIDTH + 8) * 2 + c * 16, cache + (int64_t)(at < 0 ? 0 : at) * (WIDTH * 2) + c * 16, at >= 0);
+        copy16(to + key * (WIDTH + BP_ATTENTION_PAD) * 2 + c * 16, cache + (int64_t)(at < 0 ? 0 : at) * (WIDTH * 2) + c * 16, at >= 0);
     }
 }
 /* One tile; which of its keys are there, a bit each. */

@@ -12,9 +12,7 @@ static const float SPARSITY_95 = 1.6448533535003662f; /* deviations above the me
 
 void bp_read_gemma3n(bp_model *m) {
     bp_decoder *d = &m->decoder;
-    bp_read_llama_like(m, BP_ROPE_HALVES);
-    d->activation = BP_ACT_GELU_TANH;
-    d->embedding_scale = sqrtf((float)m->hp.n_embd);
+    bp_read_gemma(m);
     d->attn_post_norm = "post_attention_norm";
     d->ffn_post_norm = "post_ffw_norm";
     d->logit_softcap = bp_float_or(m, "final_logit_softcapping", 30);
